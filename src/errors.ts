@@ -1,0 +1,92 @@
+/**
+ * One class per cause of an error, each with a stable code. All extend ThreadgateError; `code` is what programs should
+ * look at.
+ */
+
+export class ThreadgateError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** An option has a value that it cannot have. */
+export class OptionError extends ThreadgateError {
+  constructor(message: string) {
+    super('ERR_THREADGATE_OPTION', message);
+  }
+}
+
+/** The app cannot be used: not found, failed while it was imported, or has no usable export. */
+export class AppError extends ThreadgateError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_THREADGATE_APP', message, options);
+  }
+}
+
+/** The address cannot be listened on. */
+export class ListenError extends ThreadgateError {
+  constructor(message: string) {
+    super('ERR_THREADGATE_LISTEN', message);
+  }
+}
+
+/** This machine or this Node cannot run uWebSockets.js. */
+export class PlatformError extends ThreadgateError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_THREADGATE_PLATFORM', message, options);
+  }
+}
+
+/** The gateway is closing or closed. */
+export class ClosedError extends ThreadgateError {
+  constructor() {
+    super('ERR_THREADGATE_CLOSED', 'the gateway is closed');
+  }
+}
+
+/** Something was to be sent that has no form on the wire. */
+export class DataError extends ThreadgateError {
+  constructor(message: string) {
+    super('ERR_THREADGATE_DATA', message);
+  }
+}
+
+/** A close code or reason that the WebSocket protocol does not allow. */
+export class CloseError extends ThreadgateError {
+  constructor(message: string) {
+    super('ERR_THREADGATE_CLOSE', message);
+  }
+}
+
+/** A topic or namespace that cannot be used. */
+export class TopicError extends ThreadgateError {
+  constructor(message: string) {
+    super('ERR_THREADGATE_TOPIC', message);
+  }
+}
+
+/** A closed connection of another lane was asked for what is no longer known. */
+export class PeerGoneError extends ThreadgateError {
+  constructor(id: string) {
+    super('ERR_THREADGATE_PEER_GONE', `peer ${id} is gone, and what it asked for was not read before`);
+  }
+}
+
+/** What `upgrade` returned cannot be used. */
+export class UpgradeError extends ThreadgateError {
+  constructor(message: string) {
+    super('ERR_THREADGATE_UPGRADE', message);
+  }
+}
+
+/** A hook threw or rejected: what the `error` hook is given. `cause` is what was thrown. */
+export class HookFailure extends ThreadgateError {
+  constructor(hook: string, cause: unknown) {
+    const said = cause instanceof Error ? cause.message : String(cause);
+    super('ERR_THREADGATE_HOOK', `the ${hook} hook failed: ${said}`, { cause });
+  }
+}

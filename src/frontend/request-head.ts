@@ -1,0 +1,43 @@
+/** Reads a request's head out of uWebSockets' request object, which is gone as soon as its callback returns. */
+import { formatHeader } from '../wire/head.js';
+import type { HttpRequest, HttpResponse } from './uws.js';
+
+export interface RequestHead {
+  method: string;
+  /** Path and query. */
+  target: string;
+  remoteAddress: string;
+  /** All headers in the form of `formatHeader`. */
+  headers: string;
+  /** Of the body, as the client announced it; undefined for a chunked one. */
+  contentLength: number | undefined;
+  hasBody: boolean;
+}
+
+export function readHead(res: HttpResponse, req: HttpRequest): RequestHead {
+  let headers = '';
+  let contentLength: number | undefined;
+  let chunked = false;
+  req.forEach((name, value) => {
+    headers += formatHeader(name, value);
+    if (name === 'content-length') contentLength = Number(value);
+    else if (name === 'transfer-encoding') chunked = true;
+  });
+  const query = req.getQuery();
+  return {
+    method: req.getCaseSensitiveMethod(),
+    target: query ? `${req.getUrl()}?${query}` : req.getUrl(),
+    remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
+    headers,
+    contentLength,
+    hasBody: chunked || (contentLength !== undefined && contentLength > 0),
+  };
+}
+
+let scratch = Buffer.allocUnsafeSlow(16 * 1024);
+
+/** @returns the text's bytes, in memory that the next call uses again */
+export function encodeHead(text: string): Uint8Array {
+  if (text.length * 3 > scratch.length) scratch = Buffer.allocUnsafeSlow(text.length * 4);
+  return scratch.subarray(0, scratch.write(text));
+}

@@ -1,0 +1,250 @@
+/**
+ * HTTP requests and upgrades that a lane has to answer: from the first byte to the last, main thread.
+ *
+ * Each has a token, by which the lane's answer finds it again. uWebSockets' response object must not be touched once
+ * its client is gone: then the token is forgotten at once, the lane is told, and its answer finds nothing.
+ */
+import type { Lane } from '../lanes/lane.js';
+import type { BatchReader } from '../wire/batch.js';
+import { formatHead } from '../wire/head.js';
+import { ABORTED, Inbound, Outbound } from '../wire/records.js';
+import type { RequestBodies } from './bodies.js';
+import { Connection, type SocketData } from './connections.js';
+import { refuse, statusLine } from './refuse.js';
+import { encodeHead, type RequestHead, readHead } from './request-head.js';
+import type { HttpRequest, HttpResponse } from './uws.js';
+
+type SocketContext = Parameters<HttpResponse['upgrade']>[4];
+
+/** What is needed to complete the handshake once the lane has agreed. */
+interface Handshake {
+  head: RequestHead;
+  key: string;
+  extensions: string;
+  context: SocketContext;
+}
+
+interface Pending {
+  readonly res: HttpResponse;
+  readonly lane: Lane;
+  /** HEAD: the answer has no body; its headers say how long it would be. */
+  readonly isHead: boolean;
+  /** Set for an upgrade. */
+  readonly handshake: Handshake | undefined;
+  /** Bytes of a streamed body that the lane does not know to have gone out. */
+  unacknowledged: number;
+}
+
+/** What the lane decided on an upgrade; the record's JSON part. */
+export interface Acceptance {
+  headers: [string, string][];
+  protocol: string;
+  namespace: string;
+}
+
+const NO_BYTES = new Uint8Array(0);
+const ANSWER_TO_DEAD_LANE = 'the handler of this request ended before it answered\n';
+
+export class Requests {
+  total = 0;
+  private readonly pending = new Map<number, Pending>();
+  private lastToken = 0;
+  // The answer at hand, for the functions that run inside a cork.
+  private answering: Pending | undefined;
+  private batch: BatchReader | undefined;
+
+  constructor(
+    private readonly bodies: RequestBodies,
+    private readonly serving: () => boolean,
+    private readonly laneForRequest: () => Lane | undefined,
+  ) {}
+
+  /** Requests and upgrades that wait for an answer. */
+  get waiting(): number {
+    return this.pending.size;
+  }
+
+  /** A request that is no upgrade. */
+  handle(res: HttpResponse, req: HttpRequest): void {
+    this.total++;
+    const lane = this.serving() ? this.laneForRequest() : undefined;
+    if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
+    if (!lane.has('fetch')) return refuse(res, 404, 'not found\n');
+    const head = readHead(res, req);
+    if (!head.hasBody) {
+      this.dispatch(this.expect(res, lane, head.method === 'HEAD', undefined), head, NO_BYTES);
+      return;
+    }
+    this.bodies.collect(res, head, body => {
+      if (!lane.ready) return refuse(res, 503, 'the gateway is not ready\n');
+      this.dispatch(this.expect(res, lane, head.method === 'HEAD', undefined), head, body);
+    });
+  }
+
+  private dispatch(token: number, head: RequestHead, body: Uint8Array): void {
+    const { lane, res } = this.pending.get(token) as Pending;
+    const text = encodeHead(formatHead(head.method, head.target, head.remoteAddress, '', '', head.headers));
+    if (!lane.admitRequest(text.length + body.length)) {
+      this.forget(token);
+      refuse(res, 503, 'the gateway is overloaded\n');
+      return;
+    }
+    lane.post(Inbound.request, 0, 0, token, text.length, text, body);
+  }
+
+  /** An upgrade that the app wants to decide on. */
+  upgrade(res: HttpResponse, req: HttpRequest, context: SocketContext, lane: Lane): void {
+    const head = readHead(res, req);
+    const key = req.getHeader('sec-websocket-key');
+    const extensions = req.getHeader('sec-websocket-extensions');
+    const token = this.expect(res, lane, false, { head, key, extensions, context });
+    const text = encodeHead(formatHead(head.method, head.target, head.remoteAddress, '', '', head.headers));
+    if (!lane.admitRequest(text.length)) {
+      this.forget(token);
+      refuse(res, 503, 'the gateway is overloaded\n');
+      return;
+    }
+    lane.post(Inbound.upgrade, 0, 0, token, text.length, text);
+  }
+
+  /** Waits for a lane's answer. @returns the token */
+  private expect(res: HttpResponse, lane: Lane, isHead: boolean, handshake: Handshake | undefined): number {
+    do this.lastToken = (this.lastToken + 1) | 0;
+    while (this.lastToken === 0 || this.pending.has(this.lastToken));
+    const token = this.lastToken;
+    this.pending.set(token, { res, lane, isHead, handshake, unacknowledged: 0 });
+    lane.requests++;
+    res.onAborted(() => {
+      if (this.forget(token) && lane.ready) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
+    });
+    return token;
+  }
+
+  private forget(token: number): boolean {
+    const pending = this.pending.get(token);
+    if (pending === undefined) return false;
+    this.pending.delete(token);
+    pending.lane.requests--;
+    return true;
+  }
+
+  /** Carries out one record of a lane's answer. */
+  answer(lane: Lane, batch: BatchReader): void {
+    const pending = this.pending.get(batch.target);
+    if (pending === undefined || pending.lane !== lane) return;
+    this.answering = pending;
+    this.batch = batch;
+    switch (batch.type) {
+      case Outbound.response:
+        this.forget(batch.target);
+        pending.res.cork(this.writeWhole);
+        break;
+      case Outbound.responseHead:
+        this.beginStream(pending, batch.target);
+        pending.res.cork(this.writeHead);
+        break;
+      case Outbound.responseChunk:
+        this.writeChunk(pending, batch);
+        break;
+      case Outbound.responseEnd:
+        this.forget(batch.target);
+        if ((batch.flags & ABORTED) !== 0) pending.res.close();
+        else pending.res.cork(this.writeEnd);
+        break;
+      case Outbound.accept:
+        this.forget(batch.target);
+        this.accept(pending, batch);
+        break;
+    }
+    this.answering = undefined;
+    this.batch = undefined;
+  }
+
+  private readonly writeWhole = (): void => {
+    const { res, isHead } = this.answering as Pending;
+    const batch = this.batch as BatchReader;
+    const bodyAt = batch.offset + batch.tag;
+    const bodyLength = batch.length - batch.tag;
+    writeStatusAndHeaders(res, batch, batch.tag);
+    if (isHead || hasNoBody(batch.aux)) res.endWithoutBody();
+    else res.end(bodyLength === 0 ? NO_BYTES : new Uint8Array(batch.memory, bodyAt, bodyLength));
+  };
+
+  private readonly writeHead = (): void => {
+    const batch = this.batch as BatchReader;
+    writeStatusAndHeaders((this.answering as Pending).res, batch, batch.length);
+  };
+
+  private readonly writeEnd = (): void => {
+    (this.answering as Pending).res.end();
+  };
+
+  private beginStream(pending: Pending, token: number): void {
+    pending.res.onWritable(() => {
+      this.acknowledge(pending, token);
+      return true;
+    });
+  }
+
+  /** The lane sends no more than a window of a body ahead of what it knows to have gone out; see workers/respond.ts. */
+  private writeChunk(pending: Pending, batch: BatchReader): void {
+    const { res } = pending;
+    const chunk = new Uint8Array(batch.memory, batch.offset, batch.length);
+    pending.unacknowledged += batch.length;
+    let wentOut = true;
+    res.cork(() => {
+      wentOut = res.write(chunk);
+    });
+    if (wentOut) this.acknowledge(pending, batch.target);
+  }
+
+  private acknowledge(pending: Pending, token: number): void {
+    if (pending.unacknowledged === 0 || this.pending.get(token) !== pending) return;
+    pending.lane.post(Inbound.writable, 0, 0, token, pending.unacknowledged, NO_BYTES);
+    pending.unacknowledged = 0;
+  }
+
+  private accept(pending: Pending, batch: BatchReader): void {
+    const { res, lane, handshake } = pending;
+    if (handshake === undefined) return;
+    const jsonEnd = batch.offset + batch.aux;
+    const decision = JSON.parse(batch.bytes.toString('utf8', batch.offset, jsonEnd)) as Acceptance;
+    const { head, key, extensions, context } = handshake;
+    const { namespace, protocol } = decision;
+    const connection = new Connection(lane, {
+      head: Buffer.from(
+        formatHead(head.method, head.target, head.remoteAddress, namespace, protocol, head.headers),
+      ),
+      namespace,
+      context: new Uint8Array(batch.bytes.subarray(jsonEnd, batch.offset + batch.length)),
+      token: batch.target,
+    });
+    res.cork(() => {
+      res.writeStatus('101 Switching Protocols');
+      for (const [name, value] of decision.headers) res.writeHeader(name, value);
+      res.upgrade<SocketData>({ connection }, key, protocol, extensions, context);
+    });
+  }
+
+  /** The lane is gone: what it should have answered is answered for it. */
+  laneDied(lane: Lane): void {
+    for (const [token, { res, lane: owner }] of [...this.pending]) {
+      if (owner !== lane) continue;
+      this.forget(token);
+      refuse(res, 503, ANSWER_TO_DEAD_LANE);
+    }
+  }
+}
+
+function hasNoBody(status: number): boolean {
+  return status === 204 || status === 304;
+}
+
+/** The head of a response: lines of name and value in turn. */
+function writeStatusAndHeaders(res: HttpResponse, batch: BatchReader, headLength: number): void {
+  if (batch.aux !== 200) res.writeStatus(statusLine(batch.aux));
+  if (headLength === 0) return;
+  const fields = batch.bytes.toString('utf8', batch.offset, batch.offset + headLength).split('\n');
+  for (let i = 0; i + 1 < fields.length; i += 2)
+    res.writeHeader(fields[i] as string, fields[i + 1] as string);
+}

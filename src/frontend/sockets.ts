@@ -1,0 +1,190 @@
+/**
+ * The WebSocket side of uWebSockets: what happens when a client asks for an upgrade, sends, drains, closes.
+ * Everything here runs inside uWebSockets' callbacks: copy first, keep nothing that it owns.
+ */
+import type { Hub } from '../hub/hub.js';
+import type { Lane } from '../lanes/lane.js';
+import { formatHead } from '../wire/head.js';
+import { BINARY, Inbound } from '../wire/records.js';
+import type { Backpressure } from './backpressure.js';
+import { type CloseCause, Connection, type Connections, type SocketData } from './connections.js';
+import { refuse } from './refuse.js';
+import { readHead } from './request-head.js';
+import type { Requests } from './requests.js';
+import { type TemplatedApp, uws, type WebSocket } from './uws.js';
+
+const OVERFLOW_CODE = 1013;
+const OVERFLOW_REASON = 'too many messages waiting';
+const ABNORMAL_CODE = 1006;
+
+const NO_BYTES = new Uint8Array(0);
+
+export interface SocketOptions {
+  maxPayload: number;
+  idleTimeout: number;
+  compression: false | 'shared' | 'dedicated';
+}
+
+export interface SocketEvents {
+  /** A connection sent more than may wait and is closed for it. */
+  overflowed(connection: Connection): void;
+}
+
+type Socket = WebSocket<SocketData>;
+
+/** uWebSockets puts what `upgrade` was given on the socket object itself; read there it costs no call. */
+function connectionOf(ws: Socket): Connection {
+  return (ws as unknown as SocketData).connection;
+}
+
+export class Sockets {
+  messagesIn = 0;
+  bytesIn = 0;
+  private readonly tokenBytes = new Uint8Array(4);
+
+  constructor(
+    private readonly connections: Connections,
+    private readonly requests: Requests,
+    private readonly backpressure: Backpressure,
+    private readonly hub: Hub,
+    private readonly options: SocketOptions,
+    private readonly serving: () => boolean,
+    private readonly laneForConnection: () => Lane | undefined,
+    private readonly events: SocketEvents,
+  ) {}
+
+  attach(app: TemplatedApp): void {
+    app.ws<SocketData>('/*', {
+      maxPayloadLength: this.options.maxPayload,
+      // 0: bounded by Backpressure instead, which says why there.
+      maxBackpressure: 0,
+      closeOnBackpressureLimit: false,
+      idleTimeout: this.options.idleTimeout,
+      sendPingsAutomatically: true,
+      compression: compressionOf(this.options.compression),
+      upgrade: (res, req, context) => this.upgrade(res, req, context),
+      open: ws => this.open(ws),
+      message: (ws, data, isBinary) => this.message(ws, data, isBinary),
+      drain: ws => this.drain(ws),
+      ping: (ws, data) => this.control(ws, 'ping', Inbound.ping, data),
+      pong: (ws, data) => this.control(ws, 'pong', Inbound.pong, data),
+      subscription: (ws, topic, now, before) => this.subscription(ws, topic, now, before),
+      close: (ws, code, reason) => this.close(ws, code, reason),
+    });
+  }
+
+  private upgrade(...[res, req, context]: UpgradeArguments): void {
+    const lane = this.serving() ? this.laneForConnection() : undefined;
+    if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
+    if (!lane.has('websocket')) return refuse(res, 404, 'no WebSockets here\n');
+    if (this.connections.full) return refuse(res, 503, 'too many connections\n');
+    if (lane.has('upgrade')) return this.requests.upgrade(res, req, context, lane);
+    const head = readHead(res, req);
+    const namespace = req.getUrl();
+    const text = formatHead(head.method, head.target, head.remoteAddress, namespace, '', head.headers);
+    const opening = { head: Buffer.from(text), namespace, context: NO_BYTES, token: 0 };
+    res.upgrade<SocketData>(
+      { connection: new Connection(lane, opening) },
+      req.getHeader('sec-websocket-key'),
+      '',
+      req.getHeader('sec-websocket-extensions'),
+      context,
+    );
+  }
+
+  private open(ws: Socket): void {
+    const connection = connectionOf(ws);
+    const { lane } = connection;
+    const token = connection.opening?.token ?? 0;
+    if (!lane.ready || !this.connections.open(connection, ws)) {
+      if (token !== 0 && lane.ready) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
+      ws.end(OVERFLOW_CODE, 'too many connections');
+      return;
+    }
+    if (token === 0 && !lane.has('open')) return;
+    new DataView(this.tokenBytes.buffer).setInt32(0, token, true);
+    this.tell(connection, Inbound.open, 0, 0, this.tokenBytes);
+  }
+
+  private message(ws: Socket, data: ArrayBuffer, isBinary: boolean): void {
+    const connection = connectionOf(ws);
+    this.messagesIn++;
+    this.bytesIn += data.byteLength;
+    if (connection.cause !== undefined || !connection.lane.has('message')) return;
+    if (connection.lane.admit(connection, data.byteLength)) {
+      this.tell(connection, Inbound.message, isBinary ? BINARY : 0, 0, new Uint8Array(data));
+    } else {
+      this.overflow(connection, ws);
+    }
+  }
+
+  private control(ws: Socket, hook: 'ping' | 'pong', type: number, data: ArrayBuffer): void {
+    const connection = connectionOf(ws);
+    if (connection.cause !== undefined || !connection.lane.has(hook)) return;
+    if (connection.lane.admit(connection, data.byteLength)) {
+      this.tell(connection, type, 0, 0, new Uint8Array(data));
+    } else {
+      this.overflow(connection, ws);
+    }
+  }
+
+  private overflow(connection: Connection, ws: Socket): void {
+    connection.cause = 'inbound-overflow';
+    this.events.overflowed(connection);
+    ws.end(OVERFLOW_CODE, OVERFLOW_REASON);
+  }
+
+  private drain(ws: Socket): void {
+    const connection = connectionOf(ws);
+    if (!this.backpressure.check(connection)) return;
+    if (connection.lane.has('drain')) this.tell(connection, Inbound.drain, 0, 0, NO_BYTES);
+  }
+
+  private subscription(ws: Socket, topic: ArrayBuffer, now: number, before: number): void {
+    this.hub.subscribersChanged(Buffer.from(topic).toString('utf8'), now, before);
+    const connection = connectionOf(ws);
+    connection.topics += now - before;
+    if (connection.topics > 0) this.backpressure.subscribed(connection);
+    else this.backpressure.unsubscribed(connection);
+  }
+
+  private close(ws: Socket, code: number, reason: ArrayBuffer): void {
+    const connection = connectionOf(ws);
+    if (connection.ws === undefined) return; // it never got a slot
+    this.backpressure.unsubscribed(connection);
+    this.connections.close(connection, connection.cause ?? causeOf(code));
+    const { lane, known } = connection;
+    if (lane.ready && (known || lane.has('close'))) {
+      this.tell(connection, Inbound.close, 0, code, new Uint8Array(reason));
+    } else {
+      this.connections.release(connection.slot, connection.tag);
+    }
+  }
+
+  private tell(connection: Connection, type: number, flags: number, aux: number, payload: Uint8Array): void {
+    connection.known = true;
+    connection.lane.post(type, flags, aux, connection.slot, connection.tag, payload);
+  }
+
+  /** Publishes to this node's subscribers of one full name. */
+  static send(app: TemplatedApp): ConstructorParameters<typeof Hub>[0] {
+    return (name, { data, binary, compress, except }) => {
+      const ws = except === undefined ? undefined : (except as Connection).ws;
+      // A socket's own publish leaves that socket out, but works only for one that is subscribed to something.
+      if (ws?.isSubscribed(name)) ws.publish(name, data, binary, compress);
+      else app.publish(name, data, binary, compress);
+    };
+  }
+}
+
+type UpgradeArguments = Parameters<NonNullable<Parameters<TemplatedApp['ws']>[1]['upgrade']>>;
+
+function causeOf(code: number): CloseCause {
+  return code === ABNORMAL_CODE ? 'lost' : 'client';
+}
+
+function compressionOf(compression: SocketOptions['compression']): number {
+  if (compression === false) return uws.DISABLED;
+  // Inflating always takes a shared window: clients are asked not to keep one of their own.
+  return compression === 'shared' ? uws.SHARED_COMPRESSOR : uws.DEDICATED_COMPRESSOR_32KB;
+}

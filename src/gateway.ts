@@ -1,0 +1,245 @@
+/** Builds the gateway's parts, connects them, and owns their life. The only file that knows them all. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { locateApp } from './app-module.js';
+import { ClosedError } from './errors.js';
+import { AdminListener } from './frontend/admin.js';
+import { Backpressure } from './frontend/backpressure.js';
+import { RequestBodies } from './frontend/bodies.js';
+import { type Connection, Connections } from './frontend/connections.js';
+import { Listener } from './frontend/listener.js';
+import { Requests } from './frontend/requests.js';
+import { Sockets } from './frontend/sockets.js';
+import { uws } from './frontend/uws.js';
+import { Writer } from './frontend/writer.js';
+import { Hub } from './hub/hub.js';
+import type { Lane } from './lanes/lane.js';
+import { Lanes } from './lanes/lanes.js';
+import { createLog, type Logger } from './log.js';
+import { type GatewayOptions, type Options, parseOptions } from './options.js';
+import type { GatewayStats } from './stats.js';
+import { encodeData } from './wire/data.js';
+import { createDirectoryMemory } from './wire/directory.js';
+import { TOPIC_SEPARATOR } from './wire/records.js';
+import { checkName } from './wire/topics.js';
+
+const LANE_DIED_CODE = 1012;
+const LANE_DIED_REASON = 'handler restarted';
+const GOING_AWAY_CODE = 1001;
+const GOING_AWAY_REASON = 'server shutting down';
+
+/** Milliseconds that clients have, after their close frame, to end their side, before their sockets are dropped. */
+const LINGER_MS = 1_000;
+
+/** A running gateway. To be used on the main thread. */
+export interface RunningGateway {
+  /** The port that it listens on. */
+  readonly port: number;
+  /** The admin listener's port, or undefined without one. */
+  readonly adminPort: number | undefined;
+  readonly stats: GatewayStats;
+  /**
+   * Sends to all subscribers of a topic, in all namespaces or in one.
+   * @throws {ClosedError} `ERR_THREADGATE_CLOSED` once the gateway is closing
+   * @throws {DataError} `ERR_THREADGATE_DATA` for data with no form on the wire
+   */
+  publish(topic: string, data: unknown, options?: { namespace?: string; compress?: boolean }): Promise<void>;
+  /**
+   * Stops listening, closes all connections with 1001, runs their `close` hooks, and ends the lanes.
+   * Takes at most `closeTimeoutMs` and a little. May be called again: it is the same close.
+   */
+  close(): Promise<void>;
+}
+
+/** See `createGateway` in index.ts. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const parsed = parseOptions(options);
+  const gateway = new Gateway(parsed, locateApp(parsed.app), createLog(parsed.logLevel));
+  await gateway.start();
+  return gateway;
+}
+
+class Gateway implements RunningGateway {
+  port = 0;
+  adminPort: number | undefined;
+
+  private readonly startedAt = performance.now();
+  private readonly connections: Connections;
+  private readonly requests: Requests;
+  private readonly sockets: Sockets;
+  private readonly backpressure: Backpressure;
+  private readonly hub: Hub;
+  private readonly writer: Writer;
+  private readonly lanes: Lanes;
+  private readonly listener: Listener;
+  private readonly admin: AdminListener;
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly options: Options,
+    app: string,
+    private readonly log: Logger,
+  ) {
+    const memory = createDirectoryMemory(options.maxConnections);
+    const uwsApp = uws.App();
+    const serving = (): boolean => this.closing === undefined;
+    this.connections = new Connections(memory);
+    this.hub = new Hub(Sockets.send(uwsApp));
+    this.backpressure = new Backpressure(
+      this.connections,
+      options.maxBackpressure,
+      (connection, waitingBytes) =>
+        this.warn(connection, 'slow consumer: closed with 1013', { waitingBytes }),
+    );
+    const bodies = new RequestBodies(options.maxBody, options.maxInboundPerLane);
+    this.requests = new Requests(bodies, serving, () => this.lanes.forRequest());
+    this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure);
+    this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
+      batch: (lane, batch) => this.writer.execute(lane, batch),
+      log: (lane, { level, message, fields }) => this.log[level]({ lane: lane.index, ...fields }, message),
+      died: (lane, error) => this.laneDied(lane, error),
+      replaced: lane => this.log.info({ lane: lane.index }, 'lane is back'),
+      restartFailed: (index, error, nextTryMs) =>
+        this.log.error({ lane: index, err: error, nextTryMs }, 'lane cannot start; will try again'),
+    });
+    this.sockets = new Sockets(
+      this.connections,
+      this.requests,
+      this.backpressure,
+      this.hub,
+      options,
+      serving,
+      () => this.lanes.forConnection(),
+      {
+        overflowed: connection =>
+          this.warn(connection, 'messages outran their handlers: closed with 1013', {}),
+      },
+    );
+    this.listener = new Listener(uwsApp, this.sockets, this.requests);
+    this.admin = new AdminListener(
+      () => this.ready,
+      () => this.stats,
+    );
+  }
+
+  async start(): Promise<void> {
+    await this.lanes.start();
+    try {
+      const { host, adminHost, adminPort } = this.options;
+      this.port = await this.listener.listen(host, this.options.port);
+      if (adminPort !== 0) this.adminPort = await this.admin.listen(adminHost, adminPort);
+      const { port, adminPort: admin } = this;
+      const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+      this.log.info({ lanes: this.options.lanes, admin }, `listening on http://${shown}:${port}`);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  private get ready(): boolean {
+    return this.closing === undefined && this.lanes.readyCount === this.options.lanes;
+  }
+
+  async publish(
+    topic: string,
+    data: unknown,
+    options?: { namespace?: string; compress?: boolean },
+  ): Promise<void> {
+    if (this.closing !== undefined) throw new ClosedError();
+    checkName('topic', topic);
+    const namespace = options?.namespace;
+    if (namespace !== undefined) checkName('namespace', namespace);
+    const { bytes, binary } = encodeData(data);
+    this.hub.publish({
+      name: namespace === undefined ? topic : namespace + TOPIC_SEPARATOR + topic,
+      everyNamespace: namespace === undefined,
+      data: bytes,
+      binary,
+      compress: options?.compress ?? false,
+      except: undefined,
+    });
+    this.backpressure.published(bytes.length);
+  }
+
+  /** Its connections cannot go on without it; their clients may come back at once, to another lane. */
+  private laneDied(lane: Lane, error: unknown): void {
+    this.log.error({ lane: lane.index, err: error, connections: lane.connections }, 'lane died');
+    this.requests.laneDied(lane);
+    for (const connection of this.connections.all()) {
+      if (connection.lane !== lane) continue;
+      if (connection.ws === undefined) this.connections.release(connection.slot, connection.tag);
+      else this.end(connection, 'lane-died', LANE_DIED_CODE, LANE_DIED_REASON);
+    }
+  }
+
+  private end(connection: Connection, cause: Connection['cause'], code: number, reason: string): void {
+    connection.cause ??= cause;
+    connection.ws?.end(code, reason);
+  }
+
+  private warn(connection: Connection, message: string, fields: Record<string, unknown>): void {
+    const { directory } = this.connections;
+    const { slot, lane } = connection;
+    this.log.warn({ lane: lane.index, connection: directory.id(slot), ...fields }, message);
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async shutDown(): Promise<void> {
+    const deadline = performance.now() + this.options.closeTimeoutMs;
+    const left = (): number => Math.max(0, deadline - performance.now());
+    this.listener.stopListening();
+    await this.endConnections(left);
+    const unsettled = await this.lanes.stop(left());
+    for (const lane of this.lanes.list) this.requests.laneDied(lane);
+    if (unsettled > 0) this.log.warn({ hooks: unsettled }, 'hooks were cut off: they did not settle in time');
+    this.backpressure.stop();
+    await this.hub.close();
+    this.admin.close();
+    // Clients now answer the close frame and end their side. Who does not is dropped.
+    setTimeout(() => this.listener.close(), LINGER_MS).unref();
+  }
+
+  /** Closes every connection with 1001, after what waits for it; who does not read in time is closed all the same. */
+  private async endConnections(left: () => number): Promise<void> {
+    const endAll = (which: (connection: Connection) => boolean): void => {
+      for (const connection of this.connections.all()) {
+        if (connection.ws !== undefined && which(connection)) {
+          this.end(connection, 'shutdown', GOING_AWAY_CODE, GOING_AWAY_REASON);
+        }
+      }
+    };
+    endAll(({ ws }) => ws?.getBufferedAmount() === 0);
+    while (this.connections.openCount > 0 && left() > 0) {
+      await delay(Math.min(20, left()));
+      endAll(({ ws }) => ws?.getBufferedAmount() === 0);
+    }
+    endAll(() => true);
+  }
+
+  get stats(): GatewayStats {
+    const { connections, sockets, writer, hub, requests, lanes } = this;
+    return {
+      uptimeSeconds: (performance.now() - this.startedAt) / 1000,
+      ready: this.ready,
+      connections: {
+        open: connections.openCount,
+        opened: connections.opened,
+        closedByCause: Object.fromEntries(connections.closesByCause),
+      },
+      messages: { in: sockets.messagesIn, out: writer.messagesOut, published: hub.published },
+      bytes: { in: sockets.bytesIn, out: writer.bytesOut },
+      requests: { total: requests.total, waiting: requests.waiting },
+      topics: hub.names,
+      lanes: lanes.list.map(lane => ({
+        index: lane.index,
+        ready: lane.ready,
+        ...lane.stats,
+        utilisation: lanes.utilisation(lane),
+      })),
+    };
+  }
+}

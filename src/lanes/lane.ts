@@ -1,0 +1,331 @@
+/**
+ * One lane as the main thread sees it: the producer's side of its ring, its port, and the account of what waits for it.
+ *
+ * Invariant: records reach the lane in the order of `post`. What finds no room in the ring waits in the backlog, and
+ * while anything waits there, everything new goes behind it.
+ */
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { AppError } from '../errors.js';
+import { BatchReader } from '../wire/batch.js';
+import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
+import { type LaneCommand, type LaneMessage, type LaneTask, ROOM, WAKE } from '../wire/messages.js';
+import { EXTERNAL, HookBit, RECORD_COST_BYTES } from '../wire/records.js';
+import { createRingMemory, largestPayload, RingWriter } from '../wire/ring.js';
+import { Backlog } from './backlog.js';
+
+/** A connection's side of the account: bytes taken in, and bytes known to be settled, both modulo 2³². */
+export interface InboundAccount {
+  readonly slot: number;
+  accepted: number;
+  settled: number;
+}
+
+export interface LaneLimits {
+  ringBytes: number;
+  maxInboundPerConnection: number;
+  maxInboundPerLane: number;
+}
+
+export interface LaneEvents {
+  /** The lane announced a batch; it is handed back when this returns. */
+  batch(lane: Lane, batch: BatchReader): void;
+  log(lane: Lane, message: Extract<LaneMessage, { type: 'log' }>): void;
+}
+
+/** How a lane ended. `error` is undefined when it had been asked to. */
+export interface LaneEnd {
+  error: unknown;
+}
+
+export class Lane {
+  /** Connections that live here. Kept by the frontend. */
+  connections = 0;
+  /** HTTP requests and upgrades that wait for this lane's answer. Kept by the frontend. */
+  requests = 0;
+  /** Bits of HookBit; 0 until ready. */
+  hooks = 0;
+  threadId = 0;
+  /** Whether the lane has imported its app and takes records. */
+  ready = false;
+  /** Resolves once the lane's task has ended and all that it had finished was delivered. */
+  readonly ended: Promise<LaneEnd>;
+  /** Hooks that had not settled when the lane was asked to stop and its time ran out. */
+  unsettled = 0;
+
+  private readonly ring: RingWriter;
+  private readonly port: MessagePort;
+  private readonly payloads: MessagePort;
+  private readonly batches = new Map<number, BatchReader>();
+  private readonly backlog = new Backlog();
+  private readonly largest: number;
+  private accepted = 0;
+  private settled = 0;
+  private turnScheduled = false;
+  private readonly started: Promise<void>;
+  private settleStart: { resolve: () => void; reject: (error: AppError) => void } = {
+    resolve() {},
+    reject() {},
+  };
+
+  /**
+   * @param run starts the lane's task on a worker thread; settles when that ends
+   */
+  constructor(
+    readonly index: number,
+    app: string,
+    memory: DirectoryMemory,
+    private readonly directory: DirectoryWriter,
+    private readonly limits: LaneLimits,
+    private readonly events: LaneEvents,
+    run: (task: LaneTask) => Promise<void>,
+  ) {
+    const ring = createRingMemory(limits.ringBytes);
+    this.ring = new RingWriter(ring);
+    this.largest = largestPayload(limits.ringBytes);
+    const main = new MessageChannel();
+    const payloads = new MessageChannel();
+    this.port = main.port1;
+    this.payloads = payloads.port1;
+    this.port.on('message', (message: number | LaneMessage) => this.receive(message));
+    this.started = new Promise((resolve, reject) => {
+      this.settleStart = { resolve, reject };
+    });
+    // Whoever waits for the start has a handler of his own.
+    this.started.catch(() => {});
+    const task = { lane: index, app, ring, directory: memory, port: main.port2, payloads: payloads.port2 };
+    this.ended = run(task).then(
+      () => this.finish(undefined),
+      error => this.finish(error),
+    );
+  }
+
+  /** Resolves when the lane is ready. @throws {AppError} when the app cannot be used */
+  start(): Promise<void> {
+    return this.started;
+  }
+
+  has(hook: keyof typeof HookBit): boolean {
+    return (this.hooks & HookBit[hook]) !== 0;
+  }
+
+  // ── inbound ──
+
+  /**
+   * May this connection's message still be taken in? If so it is charged to the connection and the lane, until the
+   * lane says that its hook has settled.
+   *
+   * A connection may always have one message waiting, however large. When the lane as a whole is over its bound, only
+   * connections within their equal share of it may add to it, so that one flood cannot shut out the others; what waits
+   * is therefore bounded by twice the lane's bound.
+   */
+  admit(account: InboundAccount, payloadLength: number): boolean {
+    const bytes = payloadLength + RECORD_COST_BYTES;
+    const { maxInboundPerConnection, maxInboundPerLane } = this.limits;
+    let waiting = (account.accepted - account.settled) >>> 0;
+    if (waiting + bytes > maxInboundPerConnection) {
+      waiting = this.refresh(account);
+      if (waiting > 0 && waiting + bytes > maxInboundPerConnection) return false;
+    }
+    if (this.waiting + bytes > maxInboundPerLane) {
+      this.settled = this.ring.settled;
+      waiting = this.refresh(account);
+      const share = maxInboundPerLane / Math.max(1, this.connections);
+      if (this.waiting + bytes > maxInboundPerLane && waiting + bytes > share) return false;
+    }
+    account.accepted = (account.accepted + bytes) | 0;
+    this.accepted = (this.accepted + bytes) | 0;
+    return true;
+  }
+
+  /** Charges a request to the lane. @returns false when the lane is over its bound */
+  admitRequest(bytes: number): boolean {
+    const charged = bytes + RECORD_COST_BYTES;
+    if (this.waiting + charged > this.limits.maxInboundPerLane) {
+      this.settled = this.ring.settled;
+      if (this.waiting + charged > this.limits.maxInboundPerLane) return false;
+    }
+    this.accepted = (this.accepted + charged) | 0;
+    return true;
+  }
+
+  private refresh(account: InboundAccount): number {
+    account.settled = this.directory.settled(account.slot);
+    return (account.accepted - account.settled) >>> 0;
+  }
+
+  /** Inbound bytes whose hooks have not settled, as far as known. */
+  private get waiting(): number {
+    return (this.accepted - this.settled) >>> 0;
+  }
+
+  /** Sends one record to the lane; its payload is `first` and then `second`. */
+  post(
+    type: number,
+    flags: number,
+    aux: number,
+    target: number,
+    tag: number,
+    first: Uint8Array,
+    second?: Uint8Array,
+  ): void {
+    const length = second === undefined ? first.length : first.length + second.length;
+    if (
+      this.backlog.empty &&
+      length <= this.largest &&
+      this.ring.begin(type, flags, aux, target, tag, length)
+    ) {
+      const { bytes, offset } = this.ring;
+      bytes.set(first, offset);
+      if (second !== undefined) bytes.set(second, offset + first.length);
+    } else {
+      const payload = new Uint8Array(new SharedArrayBuffer(length));
+      payload.set(first);
+      if (second !== undefined) payload.set(second, first.length);
+      this.backlog.push({ type, flags, aux, target, tag, payload });
+      this.refill();
+    }
+    if (!this.turnScheduled) {
+      this.turnScheduled = true;
+      setImmediate(this.endTurn);
+    }
+  }
+
+  /** Once per turn of the event loop: makes its records visible, and wakes the lane if it sleeps. */
+  private readonly endTurn = (): void => {
+    this.turnScheduled = false;
+    if (this.ring.unpublished && this.ring.publish()) this.port.postMessage(WAKE);
+  };
+
+  /** Moves what waits into the ring, as far as there is room. */
+  private refill(): void {
+    this.moveBacklog();
+    if (this.backlog.empty) return;
+    // The lane may have made room before it could see that we starve, and then tells nobody: so look once more.
+    this.ring.starve();
+    this.moveBacklog();
+  }
+
+  private moveBacklog(): void {
+    for (let record = this.backlog.head; record !== undefined; record = this.backlog.head) {
+      const { type, flags, aux, target, tag, payload } = record;
+      const external = payload.length > this.largest;
+      const begun = this.ring.begin(
+        type,
+        external ? flags | EXTERNAL : flags,
+        aux,
+        target,
+        tag,
+        external ? 0 : payload.length,
+      );
+      if (!begun) return;
+      if (external) this.payloads.postMessage(payload);
+      else this.ring.bytes.set(payload, this.ring.offset);
+      this.backlog.shift();
+    }
+  }
+
+  // ── outbound and control ──
+
+  private receive(message: number | LaneMessage): void {
+    if (typeof message === 'number') {
+      if (message !== ROOM) this.deliver(message);
+      else {
+        this.refill();
+        this.endTurn();
+      }
+      return;
+    }
+    switch (message.type) {
+      case 'batch':
+        this.batches.set(message.index, new BatchReader(message.index, message.memory));
+        break;
+      case 'batchDropped':
+        this.batches.delete(message.index);
+        break;
+      case 'log':
+        this.events.log(this, message);
+        break;
+      case 'ready':
+        this.hooks = message.hooks;
+        this.threadId = message.threadId;
+        this.ready = true;
+        this.settleStart.resolve();
+        break;
+      case 'failed':
+        this.settleStart.reject(appError(message));
+        break;
+      case 'stopped':
+        this.unsettled = message.unsettled;
+        break;
+    }
+  }
+
+  private deliver(index: number): void {
+    const batch = this.batches.get(index);
+    if (batch === undefined)
+      throw new Error(`lane ${this.index} announced batch ${index}, which it never added`);
+    this.events.batch(this, batch);
+    batch.free();
+  }
+
+  /** Asks the lane to end. @returns how it ended */
+  stop(withinMs: number): Promise<LaneEnd> {
+    this.endTurn();
+    this.port.postMessage({ type: 'stop', withinMs } satisfies LaneCommand);
+    return this.ended;
+  }
+
+  /**
+   * The lane's thread is gone or its task has returned. Delivers what it had finished: first what it announced, then
+   * what stands committed in batches that it had no time to announce.
+   */
+  private finish(error: unknown): LaneEnd {
+    for (let entry = receiveMessageOnPort(this.port); entry; entry = receiveMessageOnPort(this.port)) {
+      this.receive(entry.message);
+    }
+    const rest = [...this.batches.values()].filter(batch => batch.taken);
+    for (const batch of rest.sort((a, b) => (a.sequence - b.sequence) | 0)) this.deliver(batch.index);
+    this.ready = false;
+    this.port.close();
+    this.payloads.close();
+    this.settleStart.reject(
+      new AppError(`lane ${this.index} ended before it was ready: ${messageOf(error)}`),
+    );
+    return { error };
+  }
+
+  // ── statistics ──
+
+  get stats(): {
+    connections: number;
+    requests: number;
+    ringFill: number;
+    backlogBytes: number;
+    waitingBytes: number;
+  } {
+    this.settled = this.ring.settled;
+    return {
+      connections: this.connections,
+      requests: this.requests,
+      ringFill: this.ring.fill / this.ring.capacity,
+      backlogBytes: this.backlog.bytes,
+      waitingBytes: this.waiting,
+    };
+  }
+}
+
+function appError(message: Extract<LaneMessage, { type: 'failed' }>): AppError {
+  const cause = new Error(message.error.message);
+  cause.name = message.error.name;
+  if (message.error.stack !== undefined) cause.stack = message.error.stack;
+  return new AppError(
+    message.reason === 'import'
+      ? `the app failed while it was imported: ${message.error.name}: ${message.error.message}`
+      : message.error.message,
+    { cause },
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error ?? 'its task returned');
+}

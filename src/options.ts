@@ -1,0 +1,94 @@
+/** Every option: default, unit, and what 0 means. Checked once, here; behind it values are trusted. */
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { OptionError } from './errors.js';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+const port = z.int().min(0).max(65_535);
+const bytes = z
+  .int()
+  .min(1)
+  .max(1024 * MiB);
+
+export const optionsSchema = z.strictObject({
+  /** The app's module: a path (relative to the working directory) or a file: URL. */
+  app: z.union([z.string().min(1), z.instanceof(URL)]),
+  /** Port for WebSocket and HTTP. 0: any free one; see `gateway.port`. */
+  port: port.default(9001),
+  /** Address to listen on. */
+  host: z.string().min(1).default('0.0.0.0'),
+  /** Worker threads that run handlers. Default: cores − 1, at least 1. */
+  lanes: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(() => Math.max(1, availableParallelism() - 1)),
+  /** Port of the admin listener (/healthz, /readyz, /stats). 0: no admin listener. */
+  adminPort: port.default(0),
+  /** Address of the admin listener. */
+  adminHost: z.string().min(1).default('127.0.0.1'),
+  /** Bytes of the largest message that a client may send; beyond it the connection is dropped. */
+  maxPayload: z
+    .int()
+    .min(1)
+    .max(256 * MiB)
+    .default(1 * MiB),
+  /** Bytes of the largest HTTP request body; beyond it the answer is 413. 0: no bodies. */
+  maxBody: z
+    .int()
+    .min(0)
+    .max(256 * MiB)
+    .default(1 * MiB),
+  /** Bytes that may wait for a client that does not read; beyond it, it is closed with 1013. */
+  maxBackpressure: bytes.default(1 * MiB),
+  /** Bytes of one connection's messages that may wait for its hooks; beyond it, it is closed with 1013. */
+  maxInboundPerConnection: bytes.default(8 * MiB),
+  /** Bytes that may wait for one lane; beyond it, connections over their share of it are closed with 1013. */
+  maxInboundPerLane: bytes.default(128 * MiB),
+  /** Connections open at the same time; beyond it upgrades are answered with 503. */
+  maxConnections: z.int().min(1).max(1_000_000).default(65_536),
+  /** Seconds without a message, ping or pong after which a connection is dropped; pings are sent before. 0: never. */
+  idleTimeout: z
+    .int()
+    .refine(s => s === 0 || (s >= 8 && s <= 960), 'must be 0, or 8 to 960 seconds')
+    .default(120),
+  /**
+   * permessage-deflate: `false`, or `shared` (one window for all, no memory per connection), or `dedicated` (better
+   * compression, 32 KiB and more per connection). Frames are compressed only where `send` asks for it.
+   */
+  compression: z.union([z.literal(false), z.enum(['shared', 'dedicated'])]).default(false),
+  /** Bytes of each lane's ring: a power of two. */
+  ringBytes: z
+    .int()
+    .min(4 * KiB)
+    .max(256 * MiB)
+    .refine(n => (n & (n - 1)) === 0, 'must be a power of two')
+    .default(1 * MiB),
+  /** Milliseconds that `close()` gives to hooks that run and clients that still read. 0: none. */
+  closeTimeoutMs: z.int().min(0).max(3_600_000).default(5_000),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+});
+
+/** Options as `createGateway` takes them. */
+export type GatewayOptions = z.input<typeof optionsSchema>;
+/** Options with every default filled in. */
+export type Options = z.output<typeof optionsSchema>;
+
+/** @throws {OptionError} that names the option and quotes its value */
+export function parseOptions(input: GatewayOptions): Options {
+  const result = optionsSchema.safeParse(input);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0] as z.core.$ZodIssue;
+  if (issue.code === 'unrecognized_keys') {
+    throw new OptionError(`there is no option ${issue.keys.map(key => `'${key}'`).join(', ')}`);
+  }
+  const name = issue.path.join('.');
+  const value = (input as Record<string, unknown> | undefined)?.[name];
+  throw new OptionError(`option '${name}' cannot be ${quote(value)}: ${issue.message}`);
+}
+
+function quote(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
+}

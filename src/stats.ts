@@ -1,0 +1,27 @@
+/** What the admin listener's /stats shows. Counters grow from the start of the gateway. */
+export interface GatewayStats {
+  uptimeSeconds: number;
+  ready: boolean;
+  connections: { open: number; opened: number; closedByCause: Record<string, number> };
+  messages: { in: number; out: number; published: number };
+  bytes: { in: number; out: number };
+  requests: { total: number; waiting: number };
+  topics: number;
+  lanes: LaneStats[];
+}
+
+export interface LaneStats {
+  index: number;
+  ready: boolean;
+  connections: number;
+  /** Requests and upgrades that wait for this lane. */
+  requests: number;
+  /** Share of the ring that holds records not yet read, 0 to 1. */
+  ringFill: number;
+  /** Bytes that found no room in the ring. */
+  backlogBytes: number;
+  /** Bytes taken in whose hooks have not settled. */
+  waitingBytes: number;
+  /** Share of its time that the lane's thread was busy, 0 to 1, since its start. */
+  utilisation: number;
+}

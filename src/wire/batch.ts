@@ -1,0 +1,241 @@
+/**
+ * Batches of records in shared memory, from one lane to the main thread.
+ *
+ * Contract: a batch belongs to the lane while its state is TAKEN and it has not been announced; from the announcement on
+ * it belongs to main, until main sets it FREE. FILLED only grows while the lane owns it, and every store of it ends on a
+ * whole record, so that main can deliver what a lane had finished when it died.
+ *
+ * A lane never waits for room: with no free batch it makes one more. What main has handed back beyond `KEEP` is dropped.
+ */
+import {
+  BATCH_FILLED_CELL,
+  BATCH_FREE,
+  BATCH_HEADER_BYTES,
+  BATCH_SEQUENCE_CELL,
+  BATCH_STATE_CELL,
+  BATCH_TAKEN,
+  RECORD_HEADER_BYTES,
+} from './layout.js';
+import { aligned } from './ring.js';
+
+/** Bytes for records in an ordinary batch. A record that is larger gets a batch of its own. */
+export const BATCH_BYTES = 256 * 1024;
+
+/** Free batches that a lane keeps for later. */
+const KEEP = 4;
+
+/** What a BatchWriter tells the main thread, in this order. */
+export interface BatchSink {
+  /** A batch was made: main will need its memory. */
+  added(index: number, memory: SharedArrayBuffer): void;
+  /** The batch may be read up to what it is filled. */
+  announced(index: number): void;
+  /** The batch will not be used again. */
+  dropped(index: number): void;
+}
+
+/** One batch as the lane sees it. */
+class OwnBatch {
+  readonly cells: Int32Array;
+  readonly words: Int32Array;
+  readonly bytes: Buffer;
+
+  constructor(
+    readonly index: number,
+    capacity: number,
+    readonly memory = new SharedArrayBuffer(BATCH_HEADER_BYTES + capacity),
+  ) {
+    this.cells = new Int32Array(memory, 0, BATCH_HEADER_BYTES / 4);
+    this.words = new Int32Array(memory, BATCH_HEADER_BYTES);
+    this.bytes = Buffer.from(memory, BATCH_HEADER_BYTES, capacity);
+  }
+
+  get free(): boolean {
+    return Atomics.load(this.cells, BATCH_STATE_CELL) === BATCH_FREE;
+  }
+}
+
+/** The lane's side. */
+export class BatchWriter {
+  /** The memory of the record begun last; its payload belongs at `offset`. */
+  bytes: Buffer = Buffer.alloc(0);
+  offset = 0;
+
+  private words: Int32Array = new Int32Array(0);
+  private current: OwnBatch | undefined;
+  private readonly pool: OwnBatch[] = [];
+  private nextIndex = 0;
+  private sequence = 0;
+  private capacity = 0;
+  /** Where the record begun last begins, and where the next one will. */
+  private start = 0;
+  private filled = 0;
+  private committed = 0;
+
+  constructor(private readonly sink: BatchSink) {}
+
+  /** The how-manieth batch is being written. What was sent in an earlier one has been announced. */
+  get currentSequence(): number {
+    return this.sequence;
+  }
+
+  /** Whether main has handed back the batch of that sequence. */
+  delivered(sequence: number): boolean {
+    for (const batch of this.pool) {
+      if (batch.cells[BATCH_SEQUENCE_CELL] === sequence && !batch.free) return false;
+    }
+    return true;
+  }
+
+  /** Bytes that main has not been told of. */
+  get pending(): number {
+    return this.filled;
+  }
+
+  /**
+   * Begins a record with room for at most `payloadLimit` bytes. The caller writes them to `bytes` at `offset` and then
+   * calls `end` with their number.
+   */
+  begin(type: number, flags: number, aux: number, target: number, tag: number, payloadLimit: number): void {
+    if (this.filled + RECORD_HEADER_BYTES + payloadLimit > this.capacity) this.change(payloadLimit);
+    this.start = this.filled;
+    const word = this.start >> 2;
+    this.words[word + 1] = type | (flags << 8) | (aux << 16);
+    this.words[word + 2] = target;
+    this.words[word + 3] = tag;
+    this.offset = this.start + RECORD_HEADER_BYTES;
+  }
+
+  end(payloadLength: number): void {
+    const length = RECORD_HEADER_BYTES + payloadLength;
+    this.words[this.start >> 2] = length;
+    this.filled = this.start + aligned(length);
+  }
+
+  /** Makes every record ended so far survive this lane, all at once. */
+  commit(): void {
+    if (this.filled === this.committed || this.current === undefined) return;
+    this.committed = this.filled;
+    Atomics.store(this.current.cells, BATCH_FILLED_CELL, this.filled);
+  }
+
+  /** Hands what was written to the main thread. */
+  announce(): void {
+    if (this.current === undefined || this.filled === 0) return;
+    this.commit();
+    this.sink.announced(this.current.index);
+    this.current = undefined;
+    this.capacity = 0;
+    this.filled = 0;
+  }
+
+  /** Goes on in another batch that has room for a record with this payload. */
+  private change(payloadLimit: number): void {
+    this.announce();
+    const needed = aligned(RECORD_HEADER_BYTES + payloadLimit);
+    const batch = needed > BATCH_BYTES ? this.make(needed) : (this.takeFree() ?? this.make(BATCH_BYTES));
+    this.sequence = (this.sequence + 1) | 0;
+    batch.cells[BATCH_SEQUENCE_CELL] = this.sequence;
+    batch.cells[BATCH_FILLED_CELL] = 0;
+    // Last of the three: with the state main may look at the other two.
+    Atomics.store(batch.cells, BATCH_STATE_CELL, BATCH_TAKEN);
+    this.current = batch;
+    this.words = batch.words;
+    this.bytes = batch.bytes;
+    this.capacity = batch.bytes.length;
+    this.filled = 0;
+    this.committed = 0;
+  }
+
+  private takeFree(): OwnBatch | undefined {
+    let found: OwnBatch | undefined;
+    let free = 0;
+    for (let i = this.pool.length - 1; i >= 0; i--) {
+      const batch = this.pool[i] as OwnBatch;
+      if (!batch.free) continue;
+      free++;
+      if (batch.bytes.length > BATCH_BYTES || free > KEEP) {
+        this.pool.splice(i, 1);
+        this.sink.dropped(batch.index);
+      } else {
+        found = batch;
+      }
+    }
+    return found;
+  }
+
+  private make(capacity: number): OwnBatch {
+    const batch = new OwnBatch(this.nextIndex++, capacity);
+    this.pool.push(batch);
+    this.sink.added(batch.index, batch.memory);
+    return batch;
+  }
+
+  /** Batches that exist now, for tests and statistics. */
+  get poolSize(): number {
+    return this.pool.length;
+  }
+}
+
+/** One batch as main sees it; steps through its records. Fields are those of the record stepped to last. */
+export class BatchReader {
+  type = 0;
+  flags = 0;
+  aux = 0;
+  target = 0;
+  tag = 0;
+  /** Where the payload stands in `memory`, and its length in bytes. */
+  offset = 0;
+  length = 0;
+  readonly bytes: Buffer;
+
+  private readonly cells: Int32Array;
+  private readonly words: Int32Array;
+  private position = 0;
+  private limit = 0;
+
+  constructor(
+    readonly index: number,
+    readonly memory: SharedArrayBuffer,
+  ) {
+    this.cells = new Int32Array(memory, 0, BATCH_HEADER_BYTES / 4);
+    this.words = new Int32Array(memory, BATCH_HEADER_BYTES);
+    this.bytes = Buffer.from(memory);
+  }
+
+  /** Begins to read, up to what the batch is filled now. */
+  open(): void {
+    this.position = 0;
+    this.limit = Atomics.load(this.cells, BATCH_FILLED_CELL);
+  }
+
+  next(): boolean {
+    if (this.position >= this.limit) return false;
+    const word = this.position >> 2;
+    const length = this.words[word] as number;
+    const kind = this.words[word + 1] as number;
+    this.type = kind & 0xff;
+    this.flags = (kind >>> 8) & 0xff;
+    this.aux = kind >>> 16;
+    this.target = this.words[word + 2] as number;
+    this.tag = this.words[word + 3] as number;
+    this.offset = BATCH_HEADER_BYTES + this.position + RECORD_HEADER_BYTES;
+    this.length = length - RECORD_HEADER_BYTES;
+    this.position += aligned(length);
+    return true;
+  }
+
+  /** Hands the batch back to its lane. Everything read from it must have been used or copied. */
+  free(): void {
+    Atomics.store(this.cells, BATCH_STATE_CELL, BATCH_FREE);
+  }
+
+  /** Whether the lane took it and main has not handed it back. */
+  get taken(): boolean {
+    return Atomics.load(this.cells, BATCH_STATE_CELL) === BATCH_TAKEN;
+  }
+
+  get sequence(): number {
+    return this.cells[BATCH_SEQUENCE_CELL] as number;
+  }
+}

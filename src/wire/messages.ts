@@ -1,0 +1,58 @@
+/** What travels over a lane's MessagePort, and what a lane is started with. Data goes through rings and batches instead. */
+import type { MessagePort } from 'node:worker_threads';
+import type { DirectoryMemory } from './directory.js';
+
+/** An error on its way between threads: a subclass posted as it is would lose its class and its code. */
+export interface WireError {
+  name: string;
+  message: string;
+  stack?: string;
+  code?: string;
+}
+
+/** Main to lane: there is something in the ring. */
+export const WAKE = 0;
+
+/** Main to lane, besides WAKE. */
+export type LaneCommand = {
+  /** Take nothing new, let running hooks settle for at most this long, then end. */
+  type: 'stop';
+  withinMs: number;
+};
+
+/** Lane to main: the ring has room again. Announcements of batches are their index, from 0. */
+export const ROOM = -1;
+
+/** Lane to main, besides ROOM and announcements. */
+export type LaneMessage =
+  | { type: 'ready'; hooks: number; threadId: number }
+  | { type: 'failed'; reason: 'import' | 'exports'; error: WireError }
+  | { type: 'batch'; index: number; memory: SharedArrayBuffer }
+  | { type: 'batchDropped'; index: number }
+  | {
+      type: 'log';
+      level: 'debug' | 'info' | 'warn' | 'error';
+      message: string;
+      fields: Record<string, unknown>;
+    }
+  | { type: 'stopped'; unsettled: number };
+
+/** What the lane's Piscina task is given. */
+export interface LaneTask {
+  lane: number;
+  /** The app's module, as a file: URL. */
+  app: string;
+  ring: SharedArrayBuffer;
+  directory: DirectoryMemory;
+  port: MessagePort;
+  /** Brings payloads too large for the ring, in the order of their records. */
+  payloads: MessagePort;
+}
+
+export function toWireError(error: unknown): WireError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
+  const wire: WireError = { name: error.name, message: error.message };
+  if (error.stack !== undefined) wire.stack = error.stack;
+  if ('code' in error && typeof error.code === 'string') wire.code = error.code;
+  return wire;
+}

@@ -1,0 +1,88 @@
+/**
+ * The kinds of records. A record's header is drawn in layout.ts; what `target`, `tag`, `aux` and the payload mean
+ * stands beside each kind.
+ */
+
+/** Main thread to lane, through the ring. `target` is a slot with its tag, or a request's token. */
+export const Inbound = {
+  /** Fills the end of the ring where a record did not fit. Never seen by a reader's user. */
+  pad: 0,
+  /** A connection was opened. aux: 1 when a context waits under the token in the payload (u32). */
+  open: 1,
+  /** A message. flags: BINARY. payload: its bytes. */
+  message: 2,
+  /** A connection is closed. aux: the close code. payload: the reason. */
+  close: 3,
+  /** What waited for the client has gone out. */
+  drain: 4,
+  /** payload: the ping's data. */
+  ping: 5,
+  /** payload: the pong's data. */
+  pong: 6,
+  /** May this client be upgraded? target: token. payload: request head. */
+  upgrade: 7,
+  /** An HTTP request. target: token. tag: bytes of the head. payload: request head, then body. */
+  request: 8,
+  /** The client of a request or an upgrade is gone. target: token. */
+  abort: 9,
+  /** More of a streamed response may be sent. target: token. tag: bytes that left the main thread. */
+  writable: 10,
+  /** Another lane changed this peer's topics. flags: SUBSCRIBED. payload: topic. */
+  topic: 11,
+} as const;
+
+/** Lane to main thread, through a batch. */
+export const Outbound = {
+  /** A frame for one connection. flags: BINARY, COMPRESS. */
+  send: 1,
+  /** A frame for a topic. target and tag: the peer to leave out, tag 0 for none. aux: bytes of the topic. payload: topic, data. */
+  publish: 2,
+  /** A frame for a topic in every namespace. aux: bytes of the topic, without a namespace. payload: topic, data. */
+  publishAll: 3,
+  /** aux: code. payload: reason. */
+  close: 4,
+  terminate: 5,
+  ping: 6,
+  /** payload: topic. */
+  subscribe: 7,
+  unsubscribe: 8,
+  /** The lane is through with a closed connection: its slot may be used again. */
+  released: 9,
+  /** target: token. payload: JSON of what to accept, then the serialized context. aux: bytes of the JSON. */
+  accept: 10,
+  /** A response in one piece. target: token. tag: bytes of the head. aux: status. payload: head, body. */
+  response: 11,
+  /** The head of a streamed response. target: token. aux: status. payload: head. */
+  responseHead: 12,
+  /** target: token. payload: part of the body. */
+  responseChunk: 13,
+  /** target: token. flags: ABORTED when the body could not be finished. */
+  responseEnd: 14,
+} as const;
+
+/** flags of a record */
+export const BINARY = 1;
+export const COMPRESS = 2;
+/** The payload is too large for the ring and came through the payload port. */
+export const EXTERNAL = 4;
+export const SUBSCRIBED = 1;
+export const ABORTED = 1;
+
+/** Bits of the hooks that an app has: what is not asked for is not sent to the lane. */
+export const HookBit = {
+  upgrade: 1,
+  open: 2,
+  message: 4,
+  close: 8,
+  drain: 16,
+  ping: 32,
+  pong: 64,
+  fetch: 128,
+  websocket: 256,
+} as const;
+
+/** Separates the namespace from the topic in the name that uWebSockets knows a topic by. */
+export const TOPIC_SEPARATOR = '\0';
+
+/** What a message or request is charged beside its payload while it waits: even empty ones are not free. */
+export const RECORD_COST_BYTES = 32;

@@ -1,0 +1,37 @@
+/** The gateway as an app on this lane sees it. */
+import type { Gateway, Log, Peer, PublishOptions } from '../src/app.js';
+import type { Directory } from '../src/wire/directory.js';
+import type { Dispatcher } from './dispatcher.js';
+import type { Outbox } from './outbox.js';
+import { type LanePeer, type PeerHost, publish } from './peer.js';
+import { PeerSet, Peers } from './peers.js';
+
+export class LaneGateway implements Gateway, PeerHost {
+  readonly byConnection: Peers;
+  readonly peers: Set<Peer>;
+  readonly gateway = this;
+  /** Set once the parts that need each other exist. */
+  dispatcher: Dispatcher | undefined;
+
+  constructor(
+    readonly lane: number,
+    readonly directory: Directory,
+    readonly outbox: Outbox,
+    readonly log: Log,
+  ) {
+    this.byConnection = new Peers(this);
+    this.peers = new PeerSet(directory, this.byConnection, undefined);
+  }
+
+  publish(topic: string, data: unknown, options?: PublishOptions): void {
+    publish(this.outbox, topic, data, options, options?.namespace);
+  }
+
+  peersOf(namespace: number): Set<Peer> {
+    return new PeerSet(this.directory, this.byConnection, namespace);
+  }
+
+  fail(peer: LanePeer, hook: string, error: unknown): void {
+    this.dispatcher?.failed(peer, hook, error);
+  }
+}

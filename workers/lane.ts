@@ -1,0 +1,134 @@
+/**
+ * A lane: one long task on one of Piscina's threads. Imports the app, then reads its ring until it is asked to stop.
+ */
+import { threadId } from 'node:worker_threads';
+import type { App } from '../src/app.js';
+import { Directory } from '../src/wire/directory.js';
+import {
+  type LaneCommand,
+  type LaneMessage,
+  type LaneTask,
+  toWireError,
+  WAKE,
+} from '../src/wire/messages.js';
+import { HookBit } from '../src/wire/records.js';
+import { RingReader } from '../src/wire/ring.js';
+import { Dispatcher } from './dispatcher.js';
+import { LaneGateway } from './gateway.js';
+import { HttpHandler } from './http.js';
+import { LaneLog } from './log.js';
+import { Outbox } from './outbox.js';
+import { installRequest } from './request.js';
+import { installResponse } from './response.js';
+
+export default async function lane(task: LaneTask): Promise<void> {
+  const post = (message: LaneMessage): void => task.port.postMessage(message);
+  installRequest();
+  installResponse();
+  let app: App;
+  try {
+    app = await importApp(task.app);
+  } catch (error) {
+    const reason = error instanceof UnusableExports ? 'exports' : 'import';
+    post({ type: 'failed', reason, error: toWireError(error) });
+    return;
+  }
+  await serve(task, app, post);
+}
+
+/** Runs until the main thread says stop and what was under way has settled, or its time is up. */
+function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): Promise<void> {
+  return new Promise(resolve => {
+    const { port, payloads } = task;
+    const ring = new RingReader(task.ring);
+    const directory = new Directory(task.directory);
+    const outbox = new Outbox(port);
+    const log = new LaneLog(port);
+    const gateway = new LaneGateway(task.lane, directory, outbox, log);
+    let deadline: NodeJS.Timeout | undefined;
+    let ended = false;
+
+    const unsettled = (): number => dispatcher.unsettled + http.unsettled;
+    const end = (): void => {
+      if (ended) return;
+      ended = true;
+      clearTimeout(deadline);
+      outbox.endDrain();
+      post({ type: 'stopped', unsettled: unsettled() });
+      port.close();
+      payloads.close();
+      resolve();
+    };
+    const progressed = (): void => {
+      if (deadline !== undefined && unsettled() === 0) end();
+    };
+    const http = new HttpHandler(app, gateway, ring, outbox, log, progressed);
+    const dispatcher = new Dispatcher(
+      ring,
+      port,
+      payloads,
+      directory,
+      outbox,
+      gateway.byConnection,
+      app.websocket ?? {},
+      http,
+      log,
+      progressed,
+    );
+    gateway.dispatcher = dispatcher;
+
+    const stop = (withinMs: number): void => {
+      deadline = setTimeout(end, withinMs);
+      // What main published before it said stop is in the ring.
+      dispatcher.wake();
+    };
+    port.on('message', (message: typeof WAKE | LaneCommand) => {
+      if (message === WAKE) dispatcher.wake();
+      else stop(message.withinMs);
+    });
+    // The ring may have been filled before the port was listened on: nobody wakes a lane that is not asleep.
+    post({ type: 'ready', hooks: hooksOf(app), threadId });
+    dispatcher.wake();
+  });
+}
+
+class UnusableExports extends Error {}
+
+async function importApp(url: string): Promise<App> {
+  const module = (await import(url)) as { default?: unknown };
+  const app = module.default as App | undefined;
+  const path = new URL(url).pathname;
+  if (typeof app !== 'object' || app === null) {
+    throw new UnusableExports(
+      `the app '${path}' has no default export with 'websocket' hooks or a 'fetch' function`,
+    );
+  }
+  if (app.websocket === undefined && app.fetch === undefined) {
+    throw new UnusableExports(
+      `the default export of the app '${path}' has neither 'websocket' hooks nor 'fetch'`,
+    );
+  }
+  if (app.websocket !== undefined && (typeof app.websocket !== 'object' || app.websocket === null)) {
+    throw new UnusableExports(`'websocket' of the app '${path}' is no object of hooks`);
+  }
+  for (const [name, hook] of Object.entries(app.websocket ?? {})) {
+    if (hook !== undefined && typeof hook !== 'function') {
+      throw new UnusableExports(`the hook '${name}' of the app '${path}' is no function`);
+    }
+  }
+  if (app.fetch !== undefined && typeof app.fetch !== 'function') {
+    throw new UnusableExports(`'fetch' of the app '${path}' is no function`);
+  }
+  return app;
+}
+
+function hooksOf({ websocket, fetch }: App): number {
+  let bits = 0;
+  if (fetch !== undefined) bits |= HookBit.fetch;
+  if (websocket === undefined) return bits;
+  bits |= HookBit.websocket;
+  for (const name of ['upgrade', 'open', 'message', 'close', 'drain', 'ping', 'pong'] as const) {
+    if (websocket[name] !== undefined) bits |= HookBit[name];
+  }
+  return bits;
+}
