@@ -163,6 +163,7 @@ export interface Hooks {
    */
   upgrade(
     request: Request & { readonly context: PeerContext },
+    // biome-ignore lint/suspicious/noConfusingVoidType: a hook that returns nothing is typed void by its author
   ): MaybePromise<UpgradeAccept | Response | undefined | void>;
   open(peer: Peer): MaybePromise<void>;
   message(peer: Peer, message: Message): MaybePromise<void>;
