@@ -41,7 +41,8 @@ function load(): typeof UWS {
   }
   throw new PlatformError(
     `threadgate needs Node 20.19, 22 or 24 on glibc Linux (2.38 for Node 24), macOS or Windows, on x64 or arm64; ` +
-      `this is Node ${process.versions.node} on ${process.platform} ${process.arch}`,
+      `this is Node ${process.versions.node} on ${process.platform} ${process.arch} ` +
+      '(if Node was changed since `npm install`, install again)',
     { cause },
   );
 }

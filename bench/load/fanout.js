@@ -1,0 +1,166 @@
+// @ts-check
+/**
+ * Closed-loop fan-out: publishers keep `inflight` messages on the way to all subscribers. A message is done when every
+ * subscriber has it, and only then does the next one go; what is counted is deliveries.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { Connection } from './connection.js';
+import { frameWindow } from './frame.js';
+import { Histogram } from './histogram.js';
+
+/** Opened at the same path, since a gateway may keep publishing within one, and told apart by the query. */
+const PUBLISHER_QUERY = '?publisher';
+const SETTLE_MS = 200;
+const SETTLE_ATTEMPTS = 50;
+
+/**
+ * @typedef {object} FanoutOptions
+ * @property {number} subscribers
+ * @property {number} [publishers] default 1; they take turns
+ * @property {number} inflight messages on the way, all publishers together
+ * @property {number} size bytes of payload
+ */
+
+export class FanoutLoad {
+  /** Of a message, from its sending until the last subscriber has it. */
+  latency = new Histogram();
+  completed = 0;
+  outstanding = 0;
+  errors = 0;
+  running = false;
+  #window;
+  #publishers;
+  #subscribers;
+  #turn = 0;
+  /**
+   * The window as a ring of messages: when each was sent, and how many subscribers have it. A subscriber gets messages in
+   * order, so its n-th frame is message n; and message n + inflight is not sent before message n is done, so the slot is
+   * never shared.
+   */
+  #sentAt;
+  #delivered;
+
+  /** @param {FanoutOptions} options */
+  constructor({ subscribers, publishers = 1, inflight, size }) {
+    this.#window = frameWindow(size, inflight);
+    this.#sentAt = new Float64Array(inflight);
+    this.#delivered = new Uint32Array(inflight);
+    this.#publishers = Array.from({ length: publishers }, () => new Publisher(this));
+    this.#subscribers = Array.from({ length: subscribers }, () => new Subscriber(this, inflight));
+  }
+
+  /** @param {import('./connection.js').Target} target */
+  async connect({ path = '/', ...address }) {
+    await Promise.all(this.#subscribers.map(subscriber => subscriber.open({ ...address, path })));
+    const publisherPath = path + PUBLISHER_QUERY;
+    await Promise.all(this.#publishers.map(publisher => publisher.open({ ...address, path: publisherPath })));
+    await this.#settle();
+  }
+
+  start() {
+    this.running = true;
+    this.#sentAt.fill(performance.now());
+    this.#publish(this.#sentAt.length);
+  }
+
+  disconnect() {
+    for (const connection of [...this.#subscribers, ...this.#publishers]) connection.destroy();
+  }
+
+  /** @param {number} slot of the message that one more subscriber has @returns {boolean} whether all have it now */
+  deliver(slot) {
+    this.completed++;
+    this.outstanding--;
+    const delivered = Number(this.#delivered[slot]) + 1;
+    this.#delivered[slot] = delivered;
+    if (delivered < this.#subscribers.length) return false;
+    this.#delivered[slot] = 0;
+    const now = performance.now();
+    this.latency.record(now - Number(this.#sentAt[slot]));
+    this.#sentAt[slot] = now;
+    return true;
+  }
+
+  /** These many messages are done: as many new ones may go. @param {number} count */
+  refill(count) {
+    if (this.running) this.#publish(count);
+  }
+
+  /** @param {number} count */
+  #publish(count) {
+    this.outstanding += count * this.#subscribers.length;
+    const publisher = /** @type {Publisher} */ (this.#publishers[this.#turn]);
+    if (++this.#turn === this.#publishers.length) this.#turn = 0;
+    publisher.write(/** @type {Buffer} */ (this.#window[count]));
+  }
+
+  /**
+   * An accepted upgrade does not say that the server has subscribed the connection already. Single messages are published
+   * until each subscriber has seen one; then, when nothing arrives any more, the count starts at zero.
+   */
+  async #settle() {
+    for (let attempt = 0; this.#subscribers.some(subscriber => !subscriber.reached); attempt++) {
+      if (attempt === SETTLE_ATTEMPTS) throw new Error('some subscribers receive nothing');
+      this.#publish(1);
+      await delay(SETTLE_MS);
+    }
+    let before = -1;
+    while (before !== this.completed) {
+      before = this.completed;
+      await delay(SETTLE_MS);
+    }
+    for (const subscriber of this.#subscribers) subscriber.reset();
+    this.#delivered.fill(0);
+    this.outstanding = 0;
+  }
+}
+
+class Subscriber extends Connection {
+  reached = false;
+  #load;
+  #inflight;
+  #slot = 0;
+
+  /** @param {FanoutLoad} load @param {number} inflight */
+  constructor(load, inflight) {
+    super();
+    this.#load = load;
+    this.#inflight = inflight;
+  }
+
+  reset() {
+    this.#slot = 0;
+  }
+
+  /** @override @param {number} count */
+  onFrames(count) {
+    this.reached = true;
+    let done = 0;
+    for (let i = 0; i < count; i++) {
+      if (this.#load.deliver(this.#slot)) done++;
+      if (++this.#slot === this.#inflight) this.#slot = 0;
+    }
+    if (done > 0) this.#load.refill(done);
+  }
+
+  /** @override */
+  onClose() {
+    this.#load.errors++;
+  }
+}
+
+class Publisher extends Connection {
+  #load;
+
+  /** @param {FanoutLoad} load */
+  constructor(load) {
+    super();
+    this.#load = load;
+  }
+
+  /** @override */
+  onClose() {
+    this.#load.errors++;
+  }
+}

@@ -1,0 +1,1 @@
+export const fetch = () => new Response('x');

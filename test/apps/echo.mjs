@@ -1,0 +1,7 @@
+export default {
+  websocket: {
+    message(peer, message) {
+      peer.send(message.rawData);
+    },
+  },
+};
