@@ -11,6 +11,7 @@ import type { Directory } from '../src/wire/directory.js';
 import { ROOM } from '../src/wire/messages.js';
 import { BINARY, EXTERNAL, Inbound, Outbound, RECORD_COST_BYTES, SUBSCRIBED } from '../src/wire/records.js';
 import type { RingReader } from '../src/wire/ring.js';
+import { topicOf } from '../src/wire/topics.js';
 import type { HttpHandler } from './http.js';
 import { LaneMessage } from './message.js';
 import type { Outbox } from './outbox.js';
@@ -222,7 +223,7 @@ export class Dispatcher {
         case Inbound.pong:
           return this.guard(peer, 'pong', hooks.pong?.(peer, bytesAt(block, offset, length)));
         case Inbound.topic:
-          peer.noteTopic(block.toString('utf8', offset, offset + length), flags === SUBSCRIBED);
+          peer.noteTopic(topicOf(block.toString('utf8', offset, offset + length)), flags === SUBSCRIBED);
           return undefined;
         default:
           throw new Error(`a record of unknown type ${type}`);

@@ -21,7 +21,7 @@ import { Outbox } from './outbox.js';
 import { installRequest } from './request.js';
 import { installResponse } from './response.js';
 
-export default async function lane(task: LaneTask): Promise<void> {
+export async function lane(task: LaneTask): Promise<void> {
   const post = (message: LaneMessage): void => task.port.postMessage(message);
   installRequest();
   installResponse();

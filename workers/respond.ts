@@ -24,8 +24,12 @@ export class ResponseSender {
     private readonly isHead: boolean,
   ) {}
 
-  /** @returns undefined when all is sent, or a promise that settles when it is or cannot be */
+  /**
+   * @returns undefined when all is sent, or a promise that settles when it is or cannot be
+   * @throws TypeError when its body is not there to be sent
+   */
   send(response: Response): Promise<void> | undefined {
+    if (response.bodyUsed) throw new TypeError('the body of the response was already read');
     const bytes = LaneResponse.bodyOf(response);
     if (this.isHead) {
       this.sendHeadOnly(response, bytes?.length);
@@ -35,6 +39,7 @@ export class ResponseSender {
       this.whole(response.status, formatHeaders(LaneResponse.headersOf(response)), bytes);
       return undefined;
     }
+    if (response.body?.locked) throw new TypeError('the body of the response is being read by somebody else');
     return this.stream(response);
   }
 
@@ -60,7 +65,9 @@ export class ResponseSender {
 
   private async stream(response: Response): Promise<void> {
     const { outbox, token } = this;
-    const head = Buffer.from(formatHeaders(LaneResponse.headersOf(response)));
+    // What `fetch` got compressed it has decompressed, though the header still says so.
+    const fetched = response.url !== '';
+    const head = Buffer.from(formatHeaders(LaneResponse.headersOf(response), fetched));
     outbox.record(Outbound.responseHead, 0, response.status, token, 0, head);
     if (response.body === null) {
       outbox.record(Outbound.responseEnd, 0, 0, token, 0);
@@ -112,10 +119,11 @@ export class ResponseSender {
 }
 
 /** Lines of name and value in turn. */
-function formatHeaders(headers: Iterable<[string, string]>): string {
+function formatHeaders(headers: Iterable<[string, string]>, decoded = false): string {
   let text = '';
   for (const [name, value] of headers) {
-    if (LEFT_OUT.has(name.toLowerCase())) continue;
+    const known = name.toLowerCase();
+    if (LEFT_OUT.has(known) || (decoded && known === 'content-encoding')) continue;
     text += text === '' ? `${name}\n${value}` : `\n${name}\n${value}`;
   }
   return text;

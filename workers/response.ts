@@ -2,98 +2,95 @@
  * The standard Response, made only when something is asked for that its arguments alone cannot tell.
  *
  * Most handlers make a Response of a string or bytes and return it; the standard one then costs far more than sending
- * it. `installResponse` replaces the global Response on a lane's thread by this one, which keeps its arguments and makes
- * the real one when needed. A real one, such as `fetch` gives, is a Response as before.
+ * it. `installResponse` replaces the global Response on a lane's thread by this one, which keeps a copy of its arguments
+ * and makes the real one when needed. A real one, such as `fetch` gives, is a Response as before.
  */
 import { delegate } from './delegate.js';
 
 const StandardResponse = globalThis.Response;
 
 type Body = ConstructorParameters<typeof StandardResponse>[0];
+type Fields = [string, string][];
 
 /** What may stand in a header without being looked at by the standard Headers. */
 const PLAIN_NAME = /^[a-z0-9-]+$/i;
 const PLAIN_VALUE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
 
+const TEXT_TYPE = 'text/plain;charset=UTF-8';
+const NO_BYTES = new Uint8Array(0);
+
 export class LaneResponse {
   readonly status: number;
-  private made: Response | undefined = undefined;
-  private knownHeaders: Headers | undefined = undefined;
+  /** The real one, once it had to be made. Also tells ours from real ones, which `instanceof` must not. */
+  #made: Response | undefined = undefined;
+  #headers: Headers | undefined = undefined;
+  /** The headers given, while nobody has asked for a Headers object. */
+  #fields: Fields | undefined = undefined;
+  #content: string | Uint8Array<ArrayBuffer> | null;
 
-  constructor(
-    private readonly content?: Body,
-    private readonly init?: ResponseInit,
-  ) {
+  constructor(content?: Body, init?: ResponseInit) {
     this.status = init?.status ?? 200;
-    // Anything out of the ordinary is judged by the standard one, here and now.
-    if (this.status !== 200 || init?.statusText !== undefined) this.judge();
+    this.#content = null;
+    if (content === undefined || content === null) this.#content = null;
+    else if (typeof content === 'string') this.#content = content;
+    else if (content instanceof Uint8Array) this.#content = new Uint8Array(content);
+    else if (content instanceof ArrayBuffer) this.#content = new Uint8Array(content.slice(0));
+    else this.#made = new StandardResponse(content, init);
+    if (this.#made !== undefined) return;
+    if (!isOrdinary(this.status) || init?.statusText !== undefined) {
+      // Anything out of the ordinary is judged by the standard one.
+      this.#made = new StandardResponse(content, init);
+      return;
+    }
+    this.#fields = plainFields(init?.headers);
+    if (this.#fields === undefined) this.#headers = this.#typed(new Headers(init?.headers));
   }
 
-  private judge(): void {
-    const { status } = this;
-    const nullBody = status === 101 || status === 204 || status === 205 || status === 304;
-    const ordinary = Number.isInteger(status) && status >= 200 && status <= 599 && !nullBody;
-    if (!ordinary || this.init?.statusText !== undefined)
-      this.made = new StandardResponse(this.content, this.init);
+  #typed(headers: Headers): Headers {
+    if (typeof this.#content === 'string' && !headers.has('content-type'))
+      headers.set('content-type', TEXT_TYPE);
+    return headers;
   }
 
   get headers(): Headers {
-    if (this.made !== undefined) return this.made.headers;
-    if (this.knownHeaders === undefined) {
-      this.knownHeaders = new Headers(this.init?.headers);
-      const type = typeof this.content === 'string' ? 'text/plain;charset=UTF-8' : undefined;
-      if (type !== undefined && !this.knownHeaders.has('content-type'))
-        this.knownHeaders.set('content-type', type);
-    }
-    return this.knownHeaders;
+    if (this.#made !== undefined) return this.#made.headers;
+    this.#headers ??= this.#typed(new Headers(this.#fields));
+    return this.#headers;
   }
 
   get ok(): boolean {
     return this.status >= 200 && this.status <= 299;
   }
 
+  get bodyUsed(): boolean {
+    return this.#made?.bodyUsed ?? false;
+  }
+
   /** The real one. */
   get standard(): Response {
-    if (this.made === undefined) {
-      const { content, init, knownHeaders } = this;
-      this.made = new StandardResponse(
-        content,
-        knownHeaders === undefined ? init : { ...init, headers: knownHeaders },
-      );
-    }
-    return this.made;
+    this.#made ??= new StandardResponse(this.#content, { status: this.status, headers: this.headers });
+    return this.#made;
   }
 
   /** The whole body, where it is at hand; undefined where it has to be read from a stream. */
-  static bodyOf(response: Response): Uint8Array | undefined {
-    if (!(response instanceof LaneResponse)) return response.body === null ? new Uint8Array(0) : undefined;
-    if (response.made !== undefined) return response.made.body === null ? new Uint8Array(0) : undefined;
-    const { content } = response;
-    if (content === undefined || content === null) return new Uint8Array(0);
-    if (typeof content === 'string') return Buffer.from(content);
-    if (content instanceof Uint8Array) return content;
-    if (content instanceof ArrayBuffer) return new Uint8Array(content);
-    return undefined;
+  static bodyOf(response: Response | LaneResponse): Uint8Array | undefined {
+    if (!(#made in response) || response.#made !== undefined) {
+      const { body } = response as Response;
+      return body === null ? NO_BYTES : undefined;
+    }
+    const content = response.#content;
+    if (content === null) return NO_BYTES;
+    return typeof content === 'string' ? Buffer.from(content) : content;
   }
 
-  /** All headers, checked. @throws TypeError for a name or value that HTTP does not allow */
-  static headersOf(response: Response): Iterable<[string, string]> {
-    if (!(response instanceof LaneResponse)) return response.headers;
-    const { made, knownHeaders, init, content } = response;
-    if (made !== undefined || knownHeaders !== undefined) return response.headers;
-    const given = init?.headers;
-    if (given !== undefined && (given instanceof Headers || Symbol.iterator in given))
+  /** All headers. */
+  static headersOf(response: Response | LaneResponse): Iterable<[string, string]> {
+    if (!(#made in response) || response.#made !== undefined || response.#headers !== undefined) {
       return response.headers;
-    const headers = Object.entries((given ?? {}) as Record<string, string>);
-    let typed = typeof content !== 'string';
-    for (const [name, value] of headers) {
-      if (!PLAIN_NAME.test(name) || !PLAIN_VALUE.test(value)) return response.headers;
-      typed ||= name.toLowerCase() === 'content-type';
     }
-    // Blob, FormData and URLSearchParams bring a type of their own.
-    if (LaneResponse.bodyOf(response) === undefined) return response.standard.headers;
-    if (!typed) headers.push(['content-type', 'text/plain;charset=UTF-8']);
-    return headers;
+    const fields = response.#fields as Fields;
+    const typed = typeof response.#content !== 'string' || fields.some(([name]) => isContentType(name));
+    return typed ? fields : [...fields, ['content-type', TEXT_TYPE]];
   }
 
   static json(data: unknown, init?: ResponseInit): LaneResponse {
@@ -115,6 +112,25 @@ export class LaneResponse {
   static [Symbol.hasInstance](value: unknown): boolean {
     return Function.prototype[Symbol.hasInstance].call(StandardResponse, value);
   }
+}
+
+function isOrdinary(status: number): boolean {
+  const nullBody = status === 204 || status === 205 || status === 304;
+  return Number.isInteger(status) && status >= 200 && status <= 599 && !nullBody;
+}
+
+function isContentType(name: string): boolean {
+  return name.length === 12 && name.toLowerCase() === 'content-type';
+}
+
+/** The headers of a plain object that need no standard Headers to be checked; undefined for all others. */
+function plainFields(headers: ResponseInit['headers']): Fields | undefined {
+  if (headers === undefined) return [];
+  if (headers instanceof Headers || Symbol.iterator in headers) return undefined;
+  const fields = Object.entries(headers) as Fields;
+  return fields.every(([name, value]) => PLAIN_NAME.test(name) && PLAIN_VALUE.test(value))
+    ? fields
+    : undefined;
 }
 
 delegate(LaneResponse.prototype, StandardResponse.prototype, response => (response as LaneResponse).standard);

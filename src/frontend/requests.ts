@@ -244,7 +244,12 @@ function hasNoBody(status: number): boolean {
 function writeStatusAndHeaders(res: HttpResponse, batch: BatchReader, headLength: number): void {
   if (batch.aux !== 200) res.writeStatus(statusLine(batch.aux));
   if (headLength === 0) return;
-  const fields = batch.bytes.toString('utf8', batch.offset, batch.offset + headLength).split('\n');
-  for (let i = 0; i + 1 < fields.length; i += 2)
-    res.writeHeader(fields[i] as string, fields[i + 1] as string);
+  const text = batch.bytes.toString('utf8', batch.offset, batch.offset + headLength);
+  const isAscii = text.length === headLength;
+  const fields = text.split('\n');
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const value = fields[i + 1] as string;
+    // HTTP's header values are bytes, one a character; uWebSockets would write strings as UTF-8.
+    res.writeHeader(fields[i] as string, isAscii ? value : Buffer.from(value, 'latin1'));
+  }
 }

@@ -2,7 +2,7 @@
  * Topics. uWebSockets keeps who is subscribed and sends to them; the hub knows which names have subscribers here, so
  * that a publication for every namespace finds its namespaces, and a broker asks other nodes only for what is wanted.
  */
-import { TOPIC_SEPARATOR } from '../wire/records.js';
+import { topicOf } from '../wire/topics.js';
 import type { Broker, Deliver, Publication } from './broker.js';
 import { MemoryBroker } from './memory.js';
 
@@ -63,8 +63,4 @@ export class Hub {
   close(): Promise<void> {
     return this.broker.close();
   }
-}
-
-function topicOf(name: string): string {
-  return name.slice(name.indexOf(TOPIC_SEPARATOR) + 1);
 }

@@ -8,7 +8,14 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:wor
 import { AppError } from '../errors.js';
 import { BatchReader } from '../wire/batch.js';
 import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
-import { type LaneCommand, type LaneMessage, type LaneTask, ROOM, WAKE } from '../wire/messages.js';
+import {
+  type LaneCommand,
+  type LaneMessage,
+  type LaneTask,
+  ROOM,
+  WAKE,
+  type WireError,
+} from '../wire/messages.js';
 import { EXTERNAL, HookBit, RECORD_COST_BYTES } from '../wire/records.js';
 import { createRingMemory, largestPayload, RingWriter } from '../wire/ring.js';
 import { Backlog } from './backlog.js';
@@ -320,10 +327,17 @@ function appError(message: Extract<LaneMessage, { type: 'failed' }>): AppError {
   if (message.error.stack !== undefined) cause.stack = message.error.stack;
   return new AppError(
     message.reason === 'import'
-      ? `the app failed while it was imported: ${message.error.name}: ${message.error.message}`
+      ? `the app failed while it was imported: ${message.error.name}: ${inOneLine(message.error)}`
       : message.error.message,
     { cause },
   );
+}
+
+/** The message's first line, and where it came from. The rest is in the cause. */
+function inOneLine({ message, stack = '' }: WireError): string {
+  const first = message.split('\n', 1)[0] as string;
+  const place = /\(?(file:\/\/[^\s)]+:\d+(?::\d+)?)/.exec(stack.replace(message, ''))?.[1];
+  return place === undefined ? first : `${first} (${place.replace('file://', '')})`;
 }
 
 function messageOf(error: unknown): string {

@@ -11,7 +11,7 @@ import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import type { LaneTask } from '../wire/messages.js';
 import { Lane, type LaneEvents, type LaneLimits } from './lane.js';
 
-const LANE_TASK_FILE = fileURLToPath(new URL('../../workers/lane.js', import.meta.url));
+const LANE_TASK_FILE = fileURLToPath(new URL('../../workers/entry.cjs', import.meta.url));
 
 /** Milliseconds before a lane that died is started again: doubles while it keeps failing to become ready. */
 const RESTART_FIRST_MS = 50;

@@ -15,3 +15,8 @@ export function checkName(what: 'topic' | 'namespace', name: string): void {
   }
   if (name.includes(TOPIC_SEPARATOR)) throw new TopicError(`a ${what} cannot contain a NUL character`);
 }
+
+/** The topic's own name, out of its name with the namespace. */
+export function topicOf(name: string): string {
+  return name.slice(name.indexOf(TOPIC_SEPARATOR) + 1);
+}
