@@ -31,9 +31,13 @@ export interface HookTask {
 
 /** Milliseconds of a drain after which the thread's other work (timers, sockets of its own) gets its turn. */
 const DRAIN_MS = 10;
-/** Milliseconds after which what was sent is announced though the drain goes on. */
-const ANNOUNCE_MS = 0.2;
-/** Bytes after which it is. */
+/**
+ * What was sent is announced though the drain goes on: after so many milliseconds as soon as the next record is of
+ * another connection, for a connection's replies that stay together cost the main thread one system call instead of
+ * several; after so many more whatever comes next; and after so many bytes.
+ */
+const ANNOUNCE_MS = 0.5;
+const ANNOUNCE_LATEST_MS = 2;
 const ANNOUNCE_BYTES = 64 * 1024;
 /** While hooks are quick the clock is read only once in so many records: reading it costs as much as a quick hook. */
 const CLOCK_EVERY_MOST = 16;
@@ -73,8 +77,14 @@ export class Dispatcher {
     let looked = began;
     let announced = began;
     let untilClock = this.clockEvery;
+    let target = 0;
     do {
       while (ring.next()) {
+        if (looked - announced > ANNOUNCE_MS && ring.target !== target) {
+          outbox.announce();
+          announced = looked;
+        }
+        target = ring.target;
         this.take();
         outbox.commit();
         if (--untilClock > 0) continue;
@@ -82,7 +92,7 @@ export class Dispatcher {
         this.clockEvery = now - looked > QUICK_MS ? 1 : Math.min(this.clockEvery * 2, CLOCK_EVERY_MOST);
         untilClock = this.clockEvery;
         looked = now;
-        if (now - announced > ANNOUNCE_MS || outbox.pending > ANNOUNCE_BYTES) {
+        if (now - announced > ANNOUNCE_LATEST_MS || outbox.pending > ANNOUNCE_BYTES) {
           outbox.announce();
           announced = now;
         }

@@ -32,24 +32,35 @@ async function stalledClient(port: number): Promise<Stalled> {
   return { raw, id, own, other };
 }
 
-/** Sends numbered frames of `size` bytes until so much waits that the kernel cannot take. @returns how many were sent */
-function fill(from: Runner, id: string, size: number, atLeast: number): Promise<number> {
+/** Sends numbered frames of `size` bytes until the connection is closed for it. @returns how many were accepted */
+function sendUntilClosed(from: Runner, id: string, size: number): Promise<number> {
   return from.run(
     async (_peer, { find, argument }) => {
       const target = find(argument.id);
-      let sent = 0;
-      while (target.bufferedAmount < argument.atLeast) {
+      for (let sent = 0; ; sent++) {
         const frame = Buffer.alloc(argument.size);
         frame.writeUInt32LE(sent);
-        if (target.send(frame) === 0) break;
-        sent++;
-        // Main is to take it before the next look.
+        if (target.send(frame) === 0) return sent;
+        // Main is to take it before the next one.
         await new Promise(resolve => setTimeout(resolve, 1));
       }
-      return sent;
     },
-    { id, size, atLeast },
+    { id, size },
   );
+}
+
+/** Sends until the kernel takes no more and `atLeast` bytes wait on the main thread. */
+async function fill({ own, other, id }: Stalled, atLeast: number, from = own): Promise<void> {
+  // The lane that sends counts what main has not taken yet as well; the other one sees what waits for the client.
+  const watcher = from === own ? other : own;
+  do {
+    await from.run(
+      (_peer, { find, argument }) => {
+        for (let i = 0; i < 4; i++) find(argument.id).send(Buffer.alloc(argument.size));
+      },
+      { id, size: atLeast >> 3 },
+    );
+  } while ((await buffered(watcher, id)) < atLeast);
 }
 
 function buffered(from: Runner, id: string): Promise<number> {
@@ -62,7 +73,7 @@ describe('a client that stops reading', () => {
     async lane => {
       const gateway = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 256 * KiB });
       const stalled = await stalledClient(gateway.port);
-      const sent = await fill(stalled[lane], stalled.id, 32 * KiB, Number.MAX_SAFE_INTEGER);
+      const sent = await sendUntilClosed(stalled[lane], stalled.id, 32 * KiB);
       await until('it is closed', () => gateway.stats.connections.closedByCause['slow-consumer'] === 1);
       stalled.raw.resume();
       let count = 0;
@@ -102,7 +113,7 @@ describe('a client that stops reading', () => {
   test('does not make the gateway keep more than the bound', async () => {
     const gateway = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 512 * KiB });
     const { id, own, other } = await stalledClient(gateway.port);
-    const filling = fill(own, id, 16 * KiB, Number.MAX_SAFE_INTEGER);
+    const filling = sendUntilClosed(own, id, 16 * KiB);
     let most = 0;
     await until('it is closed', async () => {
       const open = await other.run((peer, { argument }) => {
@@ -141,13 +152,14 @@ describe('a client that stops reading', () => {
 
   test('among a thousand subscribers changes nothing for the 999', async () => {
     const gateway = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 64 * KiB });
-    const { raw, id, own } = await stalledClient(gateway.port);
+    const stalled = await stalledClient(gateway.port);
+    const { raw, own } = stalled;
     const readers = await connectMany(gateway.port, 999);
     await own.run(peer => {
       for (const other of peer.peers) if (other !== peer) other.subscribe('news');
     });
     // Its kernel buffers are full from here on.
-    await fill(own, id, 16 * KiB, 32 * KiB);
+    await fill(stalled, 32 * KiB);
     await own.run(async (_peer, { gateway }) => {
       for (let i = 0; i < 100; i++) {
         gateway.publish('news', `${i} ${'x'.repeat(1000)}`);
@@ -187,8 +199,9 @@ describe('what waits for a client', () => {
 
   test('is the same on every lane, and falls to 0 when the client reads again', async () => {
     const { port } = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 64 * MiB });
-    const { raw, id, own, other } = await stalledClient(port);
-    await fill(own, id, 256 * KiB, 4 * MiB);
+    const stalled = await stalledClient(port);
+    const { raw, id, own, other } = stalled;
+    await fill(stalled, 4 * MiB);
     await until('both lanes see the same', async () => {
       const seen = [await buffered(own, id), await buffered(other, id)];
       return seen[0] === seen[1] && (seen[0] ?? 0) >= 4 * MiB;
@@ -205,7 +218,7 @@ describe('waitForDrain', () => {
     async lane => {
       const { port } = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 64 * MiB });
       const stalled = await stalledClient(port);
-      await fill(stalled[lane], stalled.id, 256 * KiB, 2 * MiB);
+      await fill(stalled, 2 * MiB, stalled[lane]);
       const watcher = stalled[lane];
       await watcher.run((_peer, { find, kept, argument }) => {
         kept.set('drained', false);
@@ -222,8 +235,9 @@ describe('waitForDrain', () => {
 
   test('resolves at a threshold', async () => {
     const { port } = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 64 * MiB });
-    const { id, own } = await stalledClient(port);
-    await fill(own, id, 256 * KiB, 2 * MiB);
+    const stalled = await stalledClient(port);
+    const { id, own } = stalled;
+    await fill(stalled, 2 * MiB);
     // It never reads: only the threshold lets this through.
     const amount = await buffered(own, id);
     await own.run(
@@ -234,8 +248,9 @@ describe('waitForDrain', () => {
 
   test('rejects with the reason of its signal', async () => {
     const { port } = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 64 * MiB });
-    const { id, own } = await stalledClient(port);
-    await fill(own, id, 256 * KiB, 2 * MiB);
+    const stalled = await stalledClient(port);
+    const { id, own } = stalled;
+    await fill(stalled, 2 * MiB);
     const before = own.run(
       async (_peer, { find, argument }) =>
         find(argument).waitForDrain({ signal: AbortSignal.abort(new Error('before')) }),
@@ -252,8 +267,9 @@ describe('waitForDrain', () => {
 
   test('resolves when the connection goes', async () => {
     const { port } = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 64 * MiB });
-    const { raw, id, own } = await stalledClient(port);
-    await fill(own, id, 256 * KiB, 2 * MiB);
+    const stalled = await stalledClient(port);
+    const { raw, id, own } = stalled;
+    await fill(stalled, 2 * MiB);
     await own.run((_peer, { find, kept, argument }) => {
       kept.set('drained', find(argument).waitForDrain({ pollInterval: 5 }));
     }, id);
@@ -265,8 +281,9 @@ describe('waitForDrain', () => {
 describe('the drain hook', () => {
   test('runs on the lane of the connection when what waited has gone out', async () => {
     const { port } = await startGateway('run.mjs', { lanes: 2, maxBackpressure: 64 * MiB });
-    const { raw, id, own, other } = await stalledClient(port);
-    await fill(own, id, 256 * KiB, 2 * MiB);
+    const stalled = await stalledClient(port);
+    const { raw, id, own, other } = stalled;
+    await fill(stalled, 2 * MiB);
     const drains = (runner: Runner) =>
       runner.run(
         (_peer, { seen, argument }) =>
@@ -283,7 +300,7 @@ describe('the drain hook', () => {
 test('the log tells of a slow consumer: its lane, its id, and how much waited', async () => {
   const child = startCommand([appFile('run.mjs'), '--lanes', '2', '--max-backpressure', '128k']);
   const { raw, id, own } = await stalledClient(await child.port());
-  await fill(own, id, 64 * KiB, Number.MAX_SAFE_INTEGER);
+  await sendUntilClosed(own, id, 64 * KiB);
   const line = await child.logged('slow consumer');
   expect(line).toMatchObject({ level: 40, connection: id });
   expect(line.waitingBytes).toBeGreaterThan(128 * KiB);
