@@ -158,19 +158,20 @@ describe('a client that stops reading', () => {
     await own.run(peer => {
       for (const other of peer.peers) if (other !== peer) other.subscribe('news');
     });
-    // Its kernel buffers are full from here on.
+    // Its kernel buffers are full from here on, though they may still grow a little: so publish until it is closed,
+    // and no faster than the 999 read.
     await fill(stalled, 32 * KiB);
-    await own.run(async (_peer, { gateway }) => {
-      for (let i = 0; i < 100; i++) {
-        gateway.publish('news', `${i} ${'x'.repeat(1000)}`);
-        if (i % 10 === 0) await new Promise(resolve => setImmediate(resolve));
+    const closed = (): number => gateway.stats.connections.closedByCause['slow-consumer'] ?? 0;
+    const deadline = performance.now() + 30_000;
+    for (let first = 0; closed() === 0 && performance.now() < deadline; first += 10) {
+      await own.run((_peer, { gateway, argument }) => {
+        for (let i = 0; i < 10; i++) gateway.publish('news', `${Number(argument) + i} ${'x'.repeat(1000)}`);
+      }, String(first));
+      for (const reader of readers) {
+        const numbers = (await reader.take(10)).map(text => Number.parseInt(String(text), 10));
+        expect(numbers).toEqual(Array.from({ length: 10 }, (_, i) => first + i));
       }
-    });
-    for (const reader of readers) {
-      const numbers = (await reader.take(100)).map(text => Number.parseInt(String(text), 10));
-      expect(numbers).toEqual(Array.from({ length: 100 }, (_, i) => i));
     }
-    await until('the one is closed', () => gateway.stats.connections.closedByCause['slow-consumer'] === 1);
     expect(gateway.stats.connections.closedByCause).toEqual({ 'slow-consumer': 1 });
     raw.destroy();
   }, 40_000);
