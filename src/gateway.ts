@@ -6,6 +6,7 @@ import { AdminListener } from './frontend/admin.js';
 import { Backpressure } from './frontend/backpressure.js';
 import { RequestBodies } from './frontend/bodies.js';
 import { type Connection, Connections } from './frontend/connections.js';
+import { CorkHolder } from './frontend/cork-holder.js';
 import { Listener } from './frontend/listener.js';
 import { Requests } from './frontend/requests.js';
 import { Sockets } from './frontend/sockets.js';
@@ -124,6 +125,8 @@ class Gateway implements RunningGateway {
   async start(): Promise<void> {
     await this.lanes.start();
     try {
+      if (this.lanes.list.some(lane => lane.has('upgrade')))
+        this.requests.corkHolder = await CorkHolder.create();
       const { host, adminHost, adminPort } = this.options;
       this.port = await this.listener.listen(host, this.options.port);
       if (adminPort !== 0) this.adminPort = await this.admin.listen(adminHost, adminPort);
@@ -199,6 +202,7 @@ class Gateway implements RunningGateway {
     this.backpressure.stop();
     await this.hub.close();
     this.admin.close();
+    this.requests.corkHolder?.close();
     // Clients now answer the close frame and end their side. Who does not is dropped.
     setTimeout(() => this.listener.close(), LINGER_MS).unref();
   }

@@ -10,6 +10,7 @@ import { formatHead } from '../wire/head.js';
 import { ABORTED, Inbound, Outbound } from '../wire/records.js';
 import type { RequestBodies } from './bodies.js';
 import { Connection, type SocketData } from './connections.js';
+import type { CorkHolder } from './cork-holder.js';
 import { refuse, statusLine } from './refuse.js';
 import { encodeHead, type RequestHead, readHead } from './request-head.js';
 import type { HttpRequest, HttpResponse } from './uws.js';
@@ -33,6 +34,8 @@ interface Pending {
   readonly handshake: Handshake | undefined;
   /** Bytes of a streamed body that the lane does not know to have gone out. */
   unacknowledged: number;
+  /** Whether its head has gone out. */
+  streaming: boolean;
 }
 
 /** What the lane decided on an upgrade; the record's JSON part. */
@@ -52,6 +55,8 @@ export class Requests {
   // The answer at hand, for the functions that run inside a cork.
   private answering: Pending | undefined;
   private batch: BatchReader | undefined;
+  /** Held while a client is upgraded; see cork-holder.ts. */
+  corkHolder: CorkHolder | undefined;
 
   constructor(
     private readonly bodies: RequestBodies,
@@ -112,7 +117,7 @@ export class Requests {
     do this.lastToken = (this.lastToken + 1) | 0;
     while (this.lastToken === 0 || this.pending.has(this.lastToken));
     const token = this.lastToken;
-    this.pending.set(token, { res, lane, isHead, handshake, unacknowledged: 0 });
+    this.pending.set(token, { res, lane, isHead, handshake, unacknowledged: 0, streaming: false });
     lane.requests++;
     res.onAborted(() => {
       if (this.forget(token) && lane.ready) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
@@ -180,6 +185,7 @@ export class Requests {
   };
 
   private beginStream(pending: Pending, token: number): void {
+    pending.streaming = true;
     pending.res.onWritable(() => {
       this.acknowledge(pending, token);
       return true;
@@ -219,19 +225,22 @@ export class Requests {
       context: new Uint8Array(batch.bytes.subarray(jsonEnd, batch.offset + batch.length)),
       token: batch.target,
     });
-    res.cork(() => {
+    const upgrade = (): void => {
       res.writeStatus('101 Switching Protocols');
       for (const [name, value] of decision.headers) res.writeHeader(name, value);
       res.upgrade<SocketData>({ connection }, key, protocol, extensions, context);
-    });
+    };
+    this.corkHolder?.hold(() => res.cork(upgrade));
   }
 
   /** The lane is gone: what it should have answered is answered for it. */
   laneDied(lane: Lane): void {
-    for (const [token, { res, lane: owner }] of [...this.pending]) {
+    for (const [token, { res, lane: owner, streaming }] of [...this.pending]) {
       if (owner !== lane) continue;
       this.forget(token);
-      refuse(res, 503, ANSWER_TO_DEAD_LANE);
+      // Half an answer cannot be taken back: a dropped connection tells that it is not whole.
+      if (streaming) res.close();
+      else refuse(res, 503, ANSWER_TO_DEAD_LANE);
     }
   }
 }

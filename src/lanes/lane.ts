@@ -121,9 +121,9 @@ export class Lane {
    * May this connection's message still be taken in? If so it is charged to the connection and the lane, until the
    * lane says that its hook has settled.
    *
-   * A connection may always have one message waiting, however large. When the lane as a whole is over its bound, only
-   * connections within their equal share of it may add to it, so that one flood cannot shut out the others; what waits
-   * is therefore bounded by twice the lane's bound.
+   * Within its own bound a connection may always have one message waiting, however large. When the lane as a whole is
+   * over its bound, only what stays within the connection's equal share of it is taken in, so that one flood cannot shut
+   * out the others; what waits is therefore bounded by twice the lane's bound.
    */
   admit(account: InboundAccount, payloadLength: number): boolean {
     const bytes = payloadLength + RECORD_COST_BYTES;
