@@ -146,18 +146,21 @@ async function main(): Promise<void> {
 }
 
 async function serve(options: GatewayOptions): Promise<void> {
-  // A signal that comes while the lanes still start must not be lost.
   let gateway: Awaited<ReturnType<typeof createGateway>> | undefined;
   let signals = 0;
   const end = (): void => {
     signals++;
     if (signals > 1) process.exit(FAILURE);
-    gateway?.close();
+    // Nobody is connected yet; and the app may hang where it is imported.
+    if (gateway === undefined) process.exit(0);
+    gateway.close().catch(error => {
+      process.stderr.write(explain(error));
+      process.exit(FAILURE);
+    });
   };
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
   gateway = await createGateway(options);
-  if (signals > 0) await gateway.close();
 }
 
 await main();

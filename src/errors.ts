@@ -3,6 +3,8 @@
  * look at.
  */
 
+import { inspect } from 'node:util';
+
 export class ThreadgateError extends Error {
   readonly code: string;
 
@@ -86,7 +88,12 @@ export class UpgradeError extends ThreadgateError {
 /** A hook threw or rejected: what the `error` hook is given. `cause` is what was thrown. */
 export class HookFailure extends ThreadgateError {
   constructor(hook: string, cause: unknown) {
-    const said = cause instanceof Error ? cause.message : String(cause);
+    const said = cause instanceof Error ? cause.message : describe(cause);
     super('ERR_THREADGATE_HOOK', `the ${hook} hook failed: ${said}`, { cause });
   }
+}
+
+/** Anything that may be thrown, in words. */
+export function describe(thrown: unknown): string {
+  return typeof thrown === 'string' ? thrown : inspect(thrown);
 }

@@ -10,6 +10,7 @@ import { CorkHolder } from './frontend/cork-holder.js';
 import { Listener } from './frontend/listener.js';
 import { Requests } from './frontend/requests.js';
 import { Sockets } from './frontend/sockets.js';
+import { TopicSender } from './frontend/topics.js';
 import { uws } from './frontend/uws.js';
 import { Writer } from './frontend/writer.js';
 import { Hub } from './hub/hub.js';
@@ -68,6 +69,7 @@ class Gateway implements RunningGateway {
   private readonly requests: Requests;
   private readonly sockets: Sockets;
   private readonly backpressure: Backpressure;
+  private readonly topics: TopicSender;
   private readonly hub: Hub;
   private readonly writer: Writer;
   private readonly lanes: Lanes;
@@ -84,7 +86,8 @@ class Gateway implements RunningGateway {
     const uwsApp = uws.App();
     const serving = (): boolean => this.closing === undefined;
     this.connections = new Connections(memory);
-    this.hub = new Hub(Sockets.send(uwsApp));
+    this.topics = new TopicSender(uwsApp);
+    this.hub = new Hub((name, publication) => this.topics.send(name, publication));
     this.backpressure = new Backpressure(
       this.connections,
       options.maxBackpressure,
@@ -92,10 +95,17 @@ class Gateway implements RunningGateway {
         this.warn(connection, 'slow consumer: closed with 1013', { waitingBytes }),
     );
     const bodies = new RequestBodies(options.maxBody, options.maxInboundPerLane);
-    this.requests = new Requests(bodies, serving, () => this.lanes.forRequest());
+    this.requests = new Requests(
+      bodies,
+      serving,
+      () => this.lanes.forRequest(),
+      opening => this.connections.hasRoomFor(opening),
+    );
     this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure);
     this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
       batch: (lane, batch) => this.writer.execute(lane, batch),
+      batchFailed: (lane, error) =>
+        this.log.error({ lane: lane.index, err: error }, 'a batch could not be carried out'),
       log: (lane, { level, message, fields }) => this.log[level]({ lane: lane.index, ...fields }, message),
       died: (lane, error) => this.laneDied(lane, error),
       replaced: lane => this.log.info({ lane: lane.index }, 'lane is back'),
@@ -225,7 +235,7 @@ class Gateway implements RunningGateway {
   }
 
   get stats(): GatewayStats {
-    const { connections, sockets, writer, hub, requests, lanes } = this;
+    const { connections, sockets, writer, topics, hub, requests, lanes } = this;
     return {
       uptimeSeconds: (performance.now() - this.startedAt) / 1000,
       ready: this.ready,
@@ -234,8 +244,12 @@ class Gateway implements RunningGateway {
         opened: connections.opened,
         closedByCause: Object.fromEntries(connections.closesByCause),
       },
-      messages: { in: sockets.messagesIn, out: writer.messagesOut, published: hub.published },
-      bytes: { in: sockets.bytesIn, out: writer.bytesOut },
+      messages: {
+        in: sockets.messagesIn,
+        out: writer.messagesOut + topics.messagesOut,
+        published: hub.published,
+      },
+      bytes: { in: sockets.bytesIn, out: writer.bytesOut + topics.bytesOut },
       requests: { total: requests.total, waiting: requests.waiting },
       topics: hub.names,
       lanes: lanes.list.map(lane => ({

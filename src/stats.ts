@@ -3,7 +3,9 @@ export interface GatewayStats {
   uptimeSeconds: number;
   ready: boolean;
   connections: { open: number; opened: number; closedByCause: Record<string, number> };
+  /** WebSocket messages; one published to a thousand subscribers counts a thousand in `out`, and one in `published`. */
   messages: { in: number; out: number; published: number };
+  /** Bytes of those messages. */
   bytes: { in: number; out: number };
   requests: { total: number; waiting: number };
   topics: number;

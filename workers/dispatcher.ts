@@ -124,10 +124,11 @@ export class Dispatcher {
     const { ring } = this;
     let { block, offset, length } = ring;
     if ((ring.flags & EXTERNAL) !== 0) {
-      // It was posted before its record was published, so it is here. A copy: the app gets memory of its own.
-      block = Buffer.from(receiveMessageOnPort(this.payloads)?.message as Uint8Array);
-      offset = 0;
-      length = block.length;
+      // It was posted before its record was published, so it is here; its memory is this thread's own now.
+      const payload = receiveMessageOnPort(this.payloads)?.message as Uint8Array<ArrayBuffer>;
+      block = Buffer.from(payload.buffer);
+      offset = payload.byteOffset;
+      length = payload.length;
     }
     switch (ring.type) {
       case Inbound.request:

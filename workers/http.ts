@@ -1,8 +1,10 @@
 /** HTTP requests and upgrades on a lane: runs the app's `fetch` and `upgrade`, and answers the main thread. */
+import { inspect } from 'node:util';
 import { serialize } from 'node:v8';
 import type { App, Gateway, Log, PeerContext, UpgradeAccept } from '../src/app.js';
 import { UpgradeError } from '../src/errors.js';
 import { Head } from '../src/wire/head.js';
+import { LARGEST_HEAD_BYTES } from '../src/wire/heads.js';
 import { Outbound, RECORD_COST_BYTES } from '../src/wire/records.js';
 import type { RingReader } from '../src/wire/ring.js';
 import { checkName } from '../src/wire/topics.js';
@@ -125,7 +127,7 @@ export class HttpHandler {
     Object.assign(context, decision.context);
     this.contexts.set(token, context);
     const json = Buffer.from(JSON.stringify(acceptance));
-    this.outbox.record(Outbound.accept, 0, json.length, token, 0, json, this.serialized(context));
+    this.outbox.record(Outbound.accept, 0, 0, token, json.length, json, this.serialized(context));
     this.end(token);
   }
 
@@ -133,11 +135,13 @@ export class HttpHandler {
   private serialized(context: PeerContext): Uint8Array {
     if (Object.keys(context).length === 0) return new Uint8Array(0);
     try {
-      return serialize(context);
+      const bytes = serialize(context);
+      if (bytes.length <= LARGEST_HEAD_BYTES) return bytes;
+      this.log.warn('the context is too large: other lanes will see an empty one', { bytes: bytes.length });
     } catch (error) {
       this.log.debug('the context cannot be cloned: other lanes will see an empty one', { err: error });
-      return new Uint8Array(0);
     }
+    return new Uint8Array(0);
   }
 
   private upgradeFailed(token: number, error: unknown): void {
@@ -150,7 +154,7 @@ export class HttpHandler {
     const exchange = this.exchanges.get(token);
     if (exchange === undefined) return; // its client is gone
     if (!(response instanceof Response)) {
-      this.refuse(token, 'fetch', new TypeError(`fetch returned ${String(response)} instead of a Response`));
+      this.refuse(token, 'fetch', new TypeError(`fetch returned ${inspect(response)} instead of a Response`));
       return;
     }
     const isHead = exchange.request.method === 'HEAD';

@@ -6,6 +6,9 @@ import { type LaneMessage, toWireError } from '../src/wire/messages.js';
 
 type Level = keyof Log;
 
+/** Causes of causes that are still told. */
+const DEEPEST_CAUSE = 5;
+
 export class LaneLog implements Log {
   constructor(private readonly port: MessagePort) {}
 
@@ -32,14 +35,15 @@ export class LaneLog implements Log {
 }
 
 /** The value in a form that every thread can have. */
-function portable(value: unknown): unknown {
+function portable(value: unknown, depth = 0): unknown {
   if (value instanceof Error) {
-    const cause = value.cause === undefined ? undefined : portable(value.cause);
+    const cause =
+      value.cause === undefined || depth === DEEPEST_CAUSE ? undefined : portable(value.cause, depth + 1);
     return { type: value.name, ...toWireError(value), ...(cause !== undefined && { cause }) };
   }
   if (typeof value === 'bigint') return String(value);
-  if (typeof value !== 'object' || value === null)
-    return typeof value === 'function' ? inspect(value) : value;
+  if (typeof value === 'function' || typeof value === 'symbol') return inspect(value);
+  if (typeof value !== 'object' || value === null) return value;
   try {
     return JSON.parse(JSON.stringify(value));
   } catch {

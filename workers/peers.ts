@@ -4,21 +4,34 @@ import type { Directory } from '../src/wire/directory.js';
 import { LanePeer, type PeerHost } from './peer.js';
 
 export class Peers {
-  private readonly bySlot: (LanePeer | undefined)[] = [];
+  /** This lane's own connections, until their close hook is through. */
+  private readonly own: (LanePeer | undefined)[] = [];
+  /** Other lanes' connections, as long as the app holds on to their peers. */
+  private readonly others: (WeakRef<LanePeer> | undefined)[] = [];
 
   constructor(private readonly host: PeerHost) {}
 
-  /** The one peer object of this lane for that connection. */
+  /** The one peer object of this lane for a connection that it owns. */
   at(slot: number, tag: number): LanePeer {
-    const known = this.bySlot[slot];
+    const known = this.own[slot];
     if (known !== undefined && known.tag === tag) return known;
     const peer = new LanePeer(this.host, slot, tag);
-    this.bySlot[slot] = peer;
+    this.own[slot] = peer;
+    return peer;
+  }
+
+  /** The one peer object of this lane for any open connection. */
+  ofAnyLane(slot: number, tag: number): LanePeer {
+    if (this.host.directory.lane(slot) === this.host.gateway.lane) return this.at(slot, tag);
+    const known = this.others[slot]?.deref();
+    if (known !== undefined && known.tag === tag) return known;
+    const peer = new LanePeer(this.host, slot, tag);
+    this.others[slot] = new WeakRef(peer);
     return peer;
   }
 
   forget(peer: LanePeer): void {
-    if (this.bySlot[peer.slot] === peer) this.bySlot[peer.slot] = undefined;
+    if (this.own[peer.slot] === peer) this.own[peer.slot] = undefined;
   }
 }
 
@@ -39,7 +52,7 @@ export class PeerSet extends Set<Peer> {
       const tag = directory.tag(slot);
       if ((tag & 1) === 0) continue;
       if (namespace !== undefined && directory.namespace(slot) !== namespace) continue;
-      yield this.peersAt.at(slot, tag);
+      yield this.peersAt.ofAnyLane(slot, tag);
     }
   }
 
@@ -89,4 +102,17 @@ export class PeerSet extends Set<Peer> {
   override clear(): void {
     throw new TypeError('the set of peers cannot be changed');
   }
+}
+
+// Newer Nodes' set algebra (union, isSubsetOf, ...) would look at the set's own, empty, contents.
+for (const name of Object.getOwnPropertyNames(Set.prototype)) {
+  if (Object.hasOwn(PeerSet.prototype, name)) continue;
+  Object.defineProperty(PeerSet.prototype, name, {
+    configurable: true,
+    writable: true,
+    value(this: PeerSet, ...args: unknown[]): unknown {
+      const snapshot = new Set(this) as unknown as Record<string, (...args: unknown[]) => unknown>;
+      return snapshot[name]?.(...args);
+    },
+  });
 }

@@ -29,6 +29,7 @@ export class ResponseSender {
    * @throws TypeError when its body is not there to be sent
    */
   send(response: Response): Promise<void> | undefined {
+    if (response.status < 200) throw new TypeError(`a response of status ${response.status} cannot be sent`);
     if (response.bodyUsed) throw new TypeError('the body of the response was already read');
     const bytes = LaneResponse.bodyOf(response);
     if (this.isHead) {

@@ -90,6 +90,15 @@ export class Connections {
     return this.directory.full;
   }
 
+  /** Whether there is room for what a connection will need; true until something else is given room. */
+  hasRoomFor({ head, context }: Opening): boolean {
+    const headOffset = this.heads.allocate(head.length);
+    const contextOffset = this.heads.allocate(context.length);
+    if (headOffset !== undefined) this.heads.release(headOffset, head.length);
+    if (contextOffset !== undefined) this.heads.release(contextOffset, context.length);
+    return headOffset !== undefined && contextOffset !== undefined && !this.full;
+  }
+
   /** The open connection with that tag, or undefined. */
   find(slot: number, tag: number): Connection | undefined {
     const connection = this.bySlot[slot];

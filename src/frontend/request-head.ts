@@ -19,7 +19,7 @@ export function readHead(res: HttpResponse, req: HttpRequest): RequestHead {
   let contentLength: number | undefined;
   let chunked = false;
   req.forEach((name, value) => {
-    headers += formatHeader(name, value);
+    headers += formatHeader(name, isPlain(value) ? value : Buffer.from(value).toString('latin1'));
     if (name === 'content-length') contentLength = Number(value);
     else if (name === 'transfer-encoding') chunked = true;
   });
@@ -32,6 +32,11 @@ export function readHead(res: HttpResponse, req: HttpRequest): RequestHead {
     contentLength,
     hasBody: chunked || (contentLength !== undefined && contentLength > 0),
   };
+}
+
+/** Whether it is ASCII. Other values are bytes to HTTP, one a character, though uWebSockets read them as UTF-8. */
+function isPlain(value: string): boolean {
+  return /^[\t -~]*$/.test(value);
 }
 
 let scratch = Buffer.allocUnsafeSlow(16 * 1024);

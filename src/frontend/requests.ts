@@ -9,7 +9,7 @@ import type { BatchReader } from '../wire/batch.js';
 import { formatHead } from '../wire/head.js';
 import { ABORTED, Inbound, Outbound } from '../wire/records.js';
 import type { RequestBodies } from './bodies.js';
-import { Connection, type SocketData } from './connections.js';
+import { Connection, type Opening, type SocketData } from './connections.js';
 import type { CorkHolder } from './cork-holder.js';
 import { refuse, statusLine } from './refuse.js';
 import { encodeHead, type RequestHead, readHead } from './request-head.js';
@@ -62,6 +62,7 @@ export class Requests {
     private readonly bodies: RequestBodies,
     private readonly serving: () => boolean,
     private readonly laneForRequest: () => Lane | undefined,
+    private readonly hasRoomFor: (opening: Opening) => boolean,
   ) {}
 
   /** Requests and upgrades that wait for an answer. */
@@ -213,24 +214,32 @@ export class Requests {
   private accept(pending: Pending, batch: BatchReader): void {
     const { res, lane, handshake } = pending;
     if (handshake === undefined) return;
-    const jsonEnd = batch.offset + batch.aux;
+    const refuseAfterAll = (text: string): void => {
+      lane.post(Inbound.abort, 0, 0, batch.target, 0, NO_BYTES);
+      refuse(res, 503, text);
+    };
+    if (!this.serving()) return refuseAfterAll('the gateway is closing\n');
+    const jsonEnd = batch.offset + batch.tag;
     const decision = JSON.parse(batch.bytes.toString('utf8', batch.offset, jsonEnd)) as Acceptance;
     const { head, key, extensions, context } = handshake;
     const { namespace, protocol } = decision;
-    const connection = new Connection(lane, {
+    const opening: Opening = {
       head: Buffer.from(
         formatHead(head.method, head.target, head.remoteAddress, namespace, protocol, head.headers),
       ),
       namespace,
       context: new Uint8Array(batch.bytes.subarray(jsonEnd, batch.offset + batch.length)),
       token: batch.target,
-    });
+    };
+    if (!this.hasRoomFor(opening)) return refuseAfterAll('too many connections\n');
+    const connection = new Connection(lane, opening);
     const upgrade = (): void => {
       res.writeStatus('101 Switching Protocols');
       for (const [name, value] of decision.headers) res.writeHeader(name, value);
       res.upgrade<SocketData>({ connection }, key, protocol, extensions, context);
     };
-    this.corkHolder?.hold(() => res.cork(upgrade));
+    if (this.corkHolder === undefined) res.cork(upgrade);
+    else this.corkHolder.hold(() => res.cork(upgrade));
   }
 
   /** The lane is gone: what it should have answered is answered for it. */

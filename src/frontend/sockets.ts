@@ -74,6 +74,10 @@ export class Sockets {
   }
 
   private upgrade(...[res, req, context]: UpgradeArguments): void {
+    // uWebSockets goes by the key alone.
+    if (req.getHeader('upgrade').toLowerCase() !== 'websocket') return this.requests.handle(res, req);
+    if (req.getHeader('sec-websocket-version') !== '13')
+      return refuse(res, 426, 'WebSocket version 13 only\n');
     const lane = this.serving() ? this.laneForConnection() : undefined;
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
     if (!lane.has('websocket')) return refuse(res, 404, 'no WebSockets here\n');
@@ -83,6 +87,7 @@ export class Sockets {
     const namespace = req.getUrl();
     const text = formatHead(head.method, head.target, head.remoteAddress, namespace, '', head.headers);
     const opening = { head: Buffer.from(text), namespace, context: NO_BYTES, token: 0 };
+    if (!this.connections.hasRoomFor(opening)) return refuse(res, 503, 'too many connections\n');
     res.upgrade<SocketData>(
       { connection: new Connection(lane, opening) },
       req.getHeader('sec-websocket-key'),
@@ -120,6 +125,8 @@ export class Sockets {
 
   private control(ws: Socket, hook: 'ping' | 'pong', type: number, data: ArrayBuffer): void {
     const connection = connectionOf(ws);
+    // uWebSockets has answered the ping by itself: also pongs may not pile up for a client that does not read.
+    if (hook === 'ping' && !this.backpressure.check(connection)) return;
     if (connection.cause !== undefined || !connection.lane.has(hook)) return;
     if (connection.lane.admit(connection, data.byteLength)) {
       this.tell(connection, type, 0, 0, new Uint8Array(data));
@@ -137,7 +144,8 @@ export class Sockets {
   private drain(ws: Socket): void {
     const connection = connectionOf(ws);
     if (!this.backpressure.check(connection)) return;
-    if (connection.lane.has('drain')) this.tell(connection, Inbound.drain, 0, 0, NO_BYTES);
+    if (connection.buffered === 0 && connection.lane.has('drain'))
+      this.tell(connection, Inbound.drain, 0, 0, NO_BYTES);
   }
 
   private subscription(ws: Socket, topic: ArrayBuffer, now: number, before: number): void {
@@ -164,16 +172,6 @@ export class Sockets {
   private tell(connection: Connection, type: number, flags: number, aux: number, payload: Uint8Array): void {
     connection.known = true;
     connection.lane.post(type, flags, aux, connection.slot, connection.tag, payload);
-  }
-
-  /** Publishes to this node's subscribers of one full name. */
-  static send(app: TemplatedApp): ConstructorParameters<typeof Hub>[0] {
-    return (name, { data, binary, compress, except }) => {
-      const ws = except === undefined ? undefined : (except as Connection).ws;
-      // A socket's own publish leaves that socket out, but works only for one that is subscribed to something.
-      if (ws?.isSubscribed(name)) ws.publish(name, data, binary, compress);
-      else app.publish(name, data, binary, compress);
-    };
   }
 }
 

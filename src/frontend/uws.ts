@@ -24,7 +24,7 @@ const MAX_HEADERS_BYTES = 16 * 1024;
 
 function candidates(): string[] {
   const major = Number(process.versions.node.split('.')[0]);
-  if (major < 22) return ['uWebSockets.js-v20.51'];
+  if (major < 22 || major === 23) return ['uWebSockets.js-v20.51'];
   if (major === 22) return ['uWebSockets.js', 'uWebSockets.js-v20.51'];
   return ['uWebSockets.js'];
 }

@@ -1,45 +1,112 @@
-/** Records that found no room in a lane's ring, in order, in the main thread's own memory. */
+/**
+ * Records that found no room in a lane's ring, in order, in the main thread's own memory. They stand there as they would
+ * in the ring (see wire/layout.ts), many to a block, so that a million empty messages cost what they are charged and not
+ * an object each.
+ */
+import { RECORD_HEADER_BYTES } from '../wire/layout.js';
+import { aligned } from '../wire/ring.js';
 
-export interface SpilledRecord {
-  type: number;
-  flags: number;
-  aux: number;
-  target: number;
-  tag: number;
-  /** A copy, in memory that can be shared with the lane. */
-  payload: Uint8Array<SharedArrayBuffer>;
+const BLOCK_BYTES = 64 * 1024;
+
+class Block {
+  readonly bytes: Buffer;
+  readonly words: Int32Array;
+  written = 0;
+  read = 0;
+
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafeSlow(size);
+    this.words = new Int32Array(this.bytes.buffer);
+  }
 }
 
-/** A first-in, first-out queue whose `shift` does not move the rest. */
 export class Backlog {
-  private records: SpilledRecord[] = [];
-  private first = 0;
+  // The record at the head, valid after `peek` returned true.
+  type = 0;
+  flags = 0;
+  aux = 0;
+  target = 0;
+  tag = 0;
+  length = 0;
   /** Bytes of payload that wait. */
   bytes = 0;
 
+  private blocks: Block[] = [];
+  private first = 0;
+
+  /** @param largest bytes of payload above which a record stands in memory that holds nothing else */
+  constructor(private readonly largest: number) {}
+
   get empty(): boolean {
-    return this.first === this.records.length;
+    return this.first === this.blocks.length;
   }
 
-  get head(): SpilledRecord | undefined {
-    return this.records[this.first];
+  /** @param payload copied: `head` and then `tail` */
+  push(
+    type: number,
+    flags: number,
+    aux: number,
+    target: number,
+    tag: number,
+    head: Uint8Array,
+    tail?: Uint8Array,
+  ): void {
+    const payloadLength = head.length + (tail?.length ?? 0);
+    const length = RECORD_HEADER_BYTES + payloadLength;
+    const block = this.blockFor(aligned(length), payloadLength > this.largest);
+    const word = block.written >> 2;
+    block.words[word] = length;
+    block.words[word + 1] = type | (flags << 8) | (aux << 16);
+    block.words[word + 2] = target;
+    block.words[word + 3] = tag;
+    block.bytes.set(head, block.written + RECORD_HEADER_BYTES);
+    if (tail !== undefined) block.bytes.set(tail, block.written + RECORD_HEADER_BYTES + head.length);
+    block.written += aligned(length);
+    this.bytes += payloadLength;
   }
 
-  push(record: SpilledRecord): void {
-    this.records.push(record);
-    this.bytes += record.payload.length;
+  private blockFor(size: number, alone: boolean): Block {
+    const last = this.empty ? undefined : this.blocks[this.blocks.length - 1];
+    if (!alone && last !== undefined && last.written + size <= last.bytes.length) return last;
+    const block = new Block(alone || size > BLOCK_BYTES ? size : BLOCK_BYTES);
+    this.blocks.push(block);
+    return block;
   }
 
+  /** Reads the record at the head. @returns false when there is none */
+  peek(): boolean {
+    const block = this.blocks[this.first];
+    if (block === undefined) return false;
+    const word = block.read >> 2;
+    const kind = block.words[word + 1] as number;
+    this.type = kind & 0xff;
+    this.flags = (kind >>> 8) & 0xff;
+    this.aux = kind >>> 16;
+    this.target = block.words[word + 2] as number;
+    this.tag = block.words[word + 3] as number;
+    this.length = (block.words[word] as number) - RECORD_HEADER_BYTES;
+    return true;
+  }
+
+  /** The payload of the record at the head: a view, valid until `shift`. */
+  get payload(): Uint8Array<ArrayBuffer> {
+    const block = this.blocks[this.first] as Block;
+    const at = block.read + RECORD_HEADER_BYTES;
+    return new Uint8Array(block.bytes.buffer as ArrayBuffer, at, this.length);
+  }
+
+  /** Drops the record at the head. */
   shift(): void {
-    const record = this.records[this.first];
-    if (record === undefined) return;
-    this.bytes -= record.payload.length;
-    this.first++;
-    if (this.first > 1024 && this.first * 2 > this.records.length) {
-      this.records = this.records.slice(this.first);
+    const block = this.blocks[this.first] as Block;
+    this.bytes -= this.length;
+    block.read += aligned(RECORD_HEADER_BYTES + this.length);
+    if (block.read < block.written) return;
+    this.blocks[this.first++] = undefined as unknown as Block;
+    if (this.first === this.blocks.length) {
+      this.blocks = [];
       this.first = 0;
-    } else if (this.empty) {
-      this.records.length = 0;
+    } else if (this.first > 1024) {
+      this.blocks = this.blocks.slice(this.first);
       this.first = 0;
     }
   }

@@ -36,6 +36,8 @@ export interface LaneLimits {
 export interface LaneEvents {
   /** The lane announced a batch; it is handed back when this returns. */
   batch(lane: Lane, batch: BatchReader): void;
+  /** A batch could not be carried out to its end. */
+  batchFailed(lane: Lane, error: unknown): void;
   log(lane: Lane, message: Extract<LaneMessage, { type: 'log' }>): void;
 }
 
@@ -63,7 +65,7 @@ export class Lane {
   private readonly port: MessagePort;
   private readonly payloads: MessagePort;
   private readonly batches = new Map<number, BatchReader>();
-  private readonly backlog = new Backlog();
+  private readonly backlog: Backlog;
   private readonly largest: number;
   private accepted = 0;
   private settled = 0;
@@ -89,6 +91,7 @@ export class Lane {
     const ring = createRingMemory(limits.ringBytes);
     this.ring = new RingWriter(ring);
     this.largest = largestPayload(limits.ringBytes);
+    this.backlog = new Backlog(this.largest);
     const main = new MessageChannel();
     const payloads = new MessageChannel();
     this.port = main.port1;
@@ -185,10 +188,7 @@ export class Lane {
       bytes.set(first, offset);
       if (second !== undefined) bytes.set(second, offset + first.length);
     } else {
-      const payload = new Uint8Array(new SharedArrayBuffer(length));
-      payload.set(first);
-      if (second !== undefined) payload.set(second, first.length);
-      this.backlog.push({ type, flags, aux, target, tag, payload });
+      this.backlog.push(type, flags, aux, target, tag, first, second);
       this.refill();
     }
     if (!this.turnScheduled) {
@@ -213,21 +213,17 @@ export class Lane {
   }
 
   private moveBacklog(): void {
-    for (let record = this.backlog.head; record !== undefined; record = this.backlog.head) {
-      const { type, flags, aux, target, tag, payload } = record;
-      const external = payload.length > this.largest;
-      const begun = this.ring.begin(
-        type,
-        external ? flags | EXTERNAL : flags,
-        aux,
-        target,
-        tag,
-        external ? 0 : payload.length,
-      );
-      if (!begun) return;
-      if (external) this.payloads.postMessage(payload);
-      else this.ring.bytes.set(payload, this.ring.offset);
-      this.backlog.shift();
+    const { backlog, ring } = this;
+    while (backlog.peek()) {
+      const { type, flags, aux, target, tag, length } = backlog;
+      const external = length > this.largest;
+      if (!ring.begin(type, external ? flags | EXTERNAL : flags, aux, target, tag, external ? 0 : length))
+        return;
+      const { payload } = backlog;
+      backlog.shift();
+      // Its block holds nothing else (see Backlog), so the memory itself goes to the lane.
+      if (external) this.payloads.postMessage(payload, [payload.buffer]);
+      else ring.bytes.set(payload, ring.offset);
     }
   }
 
@@ -271,8 +267,14 @@ export class Lane {
     const batch = this.batches.get(index);
     if (batch === undefined)
       throw new Error(`lane ${this.index} announced batch ${index}, which it never added`);
-    this.events.batch(this, batch);
-    batch.free();
+    try {
+      this.events.batch(this, batch);
+    } catch (error) {
+      // Whatever a handler made a lane write, it must not end the gateway.
+      this.events.batchFailed(this, error);
+    } finally {
+      batch.free();
+    }
   }
 
   /** Asks the lane to end. @returns how it ended */

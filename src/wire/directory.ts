@@ -7,6 +7,8 @@
  * connection for another. The rest of a slot stays readable after the close, until main gives the slot to another
  * connection, which raises the generation. A reader of more than one cell reads the tag again afterwards (`sameAs`).
  */
+
+import { LARGEST_HEAD_BYTES } from './heads.js';
 import {
   DIRECTORY_HEADER_BYTES,
   DIRECTORY_HIGH_WATER_CELL,
@@ -26,7 +28,7 @@ import {
 } from './layout.js';
 
 /** Bytes reserved for heads per slot, on average. Only what is used takes up memory. */
-const HEAD_BYTES_PER_SLOT = 1024;
+const HEAD_BYTES_PER_SLOT = 4096;
 
 /** What all threads share. */
 export interface DirectoryMemory {
@@ -35,9 +37,10 @@ export interface DirectoryMemory {
 }
 
 export function createDirectoryMemory(capacity: number): DirectoryMemory {
+  const headBytes = Math.max(capacity * HEAD_BYTES_PER_SLOT, 8 * LARGEST_HEAD_BYTES);
   return {
     slots: new SharedArrayBuffer(DIRECTORY_HEADER_BYTES + capacity * SLOT_BYTES),
-    heads: new SharedArrayBuffer(Math.max(capacity * HEAD_BYTES_PER_SLOT, 1 << 20)),
+    heads: new SharedArrayBuffer(Math.ceil(headBytes / LARGEST_HEAD_BYTES) * LARGEST_HEAD_BYTES),
   };
 }
 

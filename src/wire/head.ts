@@ -5,6 +5,9 @@
 
 const FIELDS_BEFORE_HEADERS = 5;
 
+/** A host and perhaps a port, and nothing that could pass for a path or for credentials. */
+const HOST = /^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i;
+
 export function formatHead(
   method: string,
   url: string,
@@ -73,6 +76,7 @@ export class Head {
   /** The absolute URL, as far as the client told: its Host header, and X-Forwarded-Proto from a proxy in front. */
   get url(): string {
     const scheme = this.header('x-forwarded-proto') === 'https' ? 'https' : 'http';
-    return `${scheme}://${this.header('host') ?? 'localhost'}${this.target}`;
+    const host = this.header('host');
+    return `${scheme}://${host !== undefined && HOST.test(host) ? host : 'localhost'}${this.target}`;
   }
 }

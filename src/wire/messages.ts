@@ -1,5 +1,6 @@
 /** What travels over a lane's MessagePort, and what a lane is started with. Data goes through rings and batches instead. */
 import type { MessagePort } from 'node:worker_threads';
+import { describe } from '../errors.js';
 import type { DirectoryMemory } from './directory.js';
 
 /** An error on its way between threads: a subclass posted as it is would lose its class and its code. */
@@ -50,7 +51,7 @@ export interface LaneTask {
 }
 
 export function toWireError(error: unknown): WireError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
+  if (!(error instanceof Error)) return { name: 'Error', message: describe(error) };
   const wire: WireError = { name: error.name, message: error.message };
   if (error.stack !== undefined) wire.stack = error.stack;
   if ('code' in error && typeof error.code === 'string') wire.code = error.code;

@@ -48,7 +48,7 @@ export const Outbound = {
   unsubscribe: 8,
   /** The lane is through with a closed connection: its slot may be used again. */
   released: 9,
-  /** target: token. payload: JSON of what to accept, then the serialized context. aux: bytes of the JSON. */
+  /** target: token. tag: bytes of the JSON. payload: JSON of what to accept, then the serialized context. */
   accept: 10,
   /** A response in one piece. target: token. tag: bytes of the head. aux: status. payload: head, body. */
   response: 11,

@@ -8,7 +8,7 @@ const LARGEST = 128 * 1024;
 
 describe('the allocator', () => {
   test('gives a released piece to the next of its size', () => {
-    const heads = new HeadAllocator(new SharedArrayBuffer(4096));
+    const heads = new HeadAllocator(new SharedArrayBuffer(LARGEST));
     const first = heads.allocate(300) as number;
     heads.allocate(300);
     heads.release(first, 300);
@@ -16,12 +16,22 @@ describe('the allocator', () => {
   });
 
   test('says when there is no room, and has room again after a release', () => {
-    const heads = new HeadAllocator(new SharedArrayBuffer(1024));
-    const pieces = Array.from({ length: 8 }, () => heads.allocate(128));
+    const heads = new HeadAllocator(new SharedArrayBuffer(LARGEST));
+    const pieces = Array.from({ length: 8 }, () => heads.allocate(LARGEST / 8));
     expect(pieces).not.toContain(undefined);
     expect(heads.allocate(1)).toBeUndefined();
-    heads.release(pieces[3] as number, 128);
+    heads.release(pieces[3] as number, LARGEST / 8);
     expect(heads.allocate(1)).toBe(pieces[3]);
+  });
+
+  test('has all its memory for any size again once all pieces are released, whatever their sizes were', () => {
+    const heads = new HeadAllocator(new SharedArrayBuffer(4 * LARGEST));
+    for (const length of [15_000, 400, 130_000, 1, 5000]) {
+      const pieces: number[] = [];
+      for (let at = heads.allocate(length); at !== undefined; at = heads.allocate(length)) pieces.push(at);
+      expect(pieces.length).toBe((4 * LARGEST) / 2 ** Math.max(7, Math.ceil(Math.log2(length))));
+      for (const at of pieces) heads.release(at, length);
+    }
   });
 
   test(`takes ${LARGEST} bytes and not one more`, () => {

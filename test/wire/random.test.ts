@@ -125,6 +125,11 @@ function startLane(script: string, events: LaneEvents, more: object = {}): { lan
   return { lane, worker };
 }
 
+/** What the test's own function threw must not pass for a lane's fault. */
+function batchFailed(_lane: unknown, error: unknown): never {
+  throw error;
+}
+
 test(`records of every size go to a lane and come back in its batches (TEST_SEED=${seed})`, async () => {
   const count = 200_000;
   // Some are larger than the ring, and some than a batch.
@@ -138,6 +143,7 @@ test(`records of every size go to a lane and come back in its batches (TEST_SEED
   });
   const { lane } = startLane('echo-lane.mjs', {
     log() {},
+    batchFailed,
     batch(_lane, batch) {
       batch.open();
       while (batch.next()) {
@@ -172,6 +178,7 @@ describe('what a lane had committed when it died is delivered, in order, and not
       'dying-lane.mjs',
       {
         log() {},
+        batchFailed,
         batch(_lane, batch) {
           batch.open();
           while (batch.next()) targets.push(batch.target);
