@@ -21,7 +21,7 @@ import { type GatewayOptions, type Options, parseOptions } from './options.js';
 import type { GatewayStats } from './stats.js';
 import { encodeData } from './wire/data.js';
 import { createDirectoryMemory } from './wire/directory.js';
-import { TOPIC_SEPARATOR } from './wire/records.js';
+import { HookBit, TOPIC_SEPARATOR } from './wire/records.js';
 import { checkName } from './wire/topics.js';
 
 const LANE_DIED_CODE = 1012;
@@ -135,7 +135,7 @@ class Gateway implements RunningGateway {
   async start(): Promise<void> {
     await this.lanes.start();
     try {
-      if (this.lanes.list.some(lane => lane.has('upgrade')))
+      if (this.lanes.list.some(lane => lane.has(HookBit.upgrade)))
         this.requests.corkHolder = await CorkHolder.create();
       const { host, adminHost, adminPort } = this.options;
       this.port = await this.listener.listen(host, this.options.port);

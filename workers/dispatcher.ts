@@ -32,9 +32,9 @@ export interface HookTask {
 /** Milliseconds of a drain after which the thread's other work (timers, sockets of its own) gets its turn. */
 const DRAIN_MS = 10;
 /**
- * What was sent is announced though the drain goes on: after so many milliseconds as soon as the next record is of
- * another connection, for a connection's replies that stay together cost the main thread one system call instead of
- * several; after so many more whatever comes next; and after so many bytes.
+ * What was sent is announced though the drain goes on: after so many milliseconds or bytes, as soon as the next record
+ * is of another connection, for a connection's replies that stay together cost the main thread one system call instead
+ * of several; and after so many more milliseconds whatever comes next.
  */
 const ANNOUNCE_MS = 0.5;
 const ANNOUNCE_LATEST_MS = 2;
@@ -80,11 +80,13 @@ export class Dispatcher {
     let target = 0;
     do {
       while (ring.next()) {
-        if (looked - announced > ANNOUNCE_MS && ring.target !== target) {
-          outbox.announce();
-          announced = looked;
+        if (ring.target !== target) {
+          target = ring.target;
+          if (looked - announced > ANNOUNCE_MS || outbox.pending > ANNOUNCE_BYTES) {
+            outbox.announce();
+            announced = looked;
+          }
         }
-        target = ring.target;
         this.take();
         outbox.commit();
         if (--untilClock > 0) continue;
@@ -92,7 +94,7 @@ export class Dispatcher {
         this.clockEvery = now - looked > QUICK_MS ? 1 : Math.min(this.clockEvery * 2, CLOCK_EVERY_MOST);
         untilClock = this.clockEvery;
         looked = now;
-        if (now - announced > ANNOUNCE_LATEST_MS || outbox.pending > ANNOUNCE_BYTES) {
+        if (now - announced > ANNOUNCE_LATEST_MS) {
           outbox.announce();
           announced = now;
         }

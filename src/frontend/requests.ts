@@ -7,7 +7,7 @@
 import type { Lane } from '../lanes/lane.js';
 import type { BatchReader } from '../wire/batch.js';
 import { formatHead } from '../wire/head.js';
-import { ABORTED, Inbound, Outbound } from '../wire/records.js';
+import { ABORTED, HookBit, Inbound, Outbound } from '../wire/records.js';
 import type { RequestBodies } from './bodies.js';
 import { Connection, type Opening, type SocketData } from './connections.js';
 import type { CorkHolder } from './cork-holder.js';
@@ -75,7 +75,7 @@ export class Requests {
     this.total++;
     const lane = this.serving() ? this.laneForRequest() : undefined;
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
-    if (!lane.has('fetch')) return refuse(res, 404, 'not found\n');
+    if (!lane.has(HookBit.fetch)) return refuse(res, 404, 'not found\n');
     const head = readHead(res, req);
     if (!head.hasBody) {
       this.dispatch(this.expect(res, lane, head.method === 'HEAD', undefined), head, NO_BYTES);

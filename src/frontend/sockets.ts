@@ -5,7 +5,7 @@
 import type { Hub } from '../hub/hub.js';
 import type { Lane } from '../lanes/lane.js';
 import { formatHead } from '../wire/head.js';
-import { BINARY, Inbound } from '../wire/records.js';
+import { BINARY, HookBit, Inbound } from '../wire/records.js';
 import type { Backpressure } from './backpressure.js';
 import { type CloseCause, Connection, type Connections, type SocketData } from './connections.js';
 import { refuse } from './refuse.js';
@@ -80,9 +80,9 @@ export class Sockets {
       return refuse(res, 426, 'WebSocket version 13 only\n');
     const lane = this.serving() ? this.laneForConnection() : undefined;
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
-    if (!lane.has('websocket')) return refuse(res, 404, 'no WebSockets here\n');
+    if (!lane.has(HookBit.websocket)) return refuse(res, 404, 'no WebSockets here\n');
     if (this.connections.full) return refuse(res, 503, 'too many connections\n');
-    if (lane.has('upgrade')) return this.requests.upgrade(res, req, context, lane);
+    if (lane.has(HookBit.upgrade)) return this.requests.upgrade(res, req, context, lane);
     const head = readHead(res, req);
     const namespace = req.getUrl();
     const text = formatHead(head.method, head.target, head.remoteAddress, namespace, '', head.headers);
@@ -106,7 +106,7 @@ export class Sockets {
       ws.end(OVERFLOW_CODE, 'too many connections');
       return;
     }
-    if (token === 0 && !lane.has('open')) return;
+    if (token === 0 && !lane.has(HookBit.open)) return;
     new DataView(this.tokenBytes.buffer).setInt32(0, token, true);
     this.tell(connection, Inbound.open, 0, 0, this.tokenBytes);
   }
@@ -115,7 +115,7 @@ export class Sockets {
     const connection = connectionOf(ws);
     this.messagesIn++;
     this.bytesIn += data.byteLength;
-    if (connection.cause !== undefined || !connection.lane.has('message')) return;
+    if (connection.cause !== undefined || !connection.lane.has(HookBit.message)) return;
     if (connection.lane.admit(connection, data.byteLength)) {
       this.tell(connection, Inbound.message, isBinary ? BINARY : 0, 0, new Uint8Array(data));
     } else {
@@ -127,7 +127,7 @@ export class Sockets {
     const connection = connectionOf(ws);
     // uWebSockets has answered the ping by itself: also pongs may not pile up for a client that does not read.
     if (hook === 'ping' && !this.backpressure.check(connection)) return;
-    if (connection.cause !== undefined || !connection.lane.has(hook)) return;
+    if (connection.cause !== undefined || !connection.lane.has(HookBit[hook])) return;
     if (connection.lane.admit(connection, data.byteLength)) {
       this.tell(connection, type, 0, 0, new Uint8Array(data));
     } else {
@@ -144,7 +144,7 @@ export class Sockets {
   private drain(ws: Socket): void {
     const connection = connectionOf(ws);
     if (!this.backpressure.check(connection)) return;
-    if (connection.buffered === 0 && connection.lane.has('drain'))
+    if (connection.buffered === 0 && connection.lane.has(HookBit.drain))
       this.tell(connection, Inbound.drain, 0, 0, NO_BYTES);
   }
 
@@ -162,7 +162,7 @@ export class Sockets {
     this.backpressure.unsubscribed(connection);
     this.connections.close(connection, connection.cause ?? causeOf(code));
     const { lane, known } = connection;
-    if (lane.ready && (known || lane.has('close'))) {
+    if (lane.ready && (known || lane.has(HookBit.close))) {
       this.tell(connection, Inbound.close, 0, code, new Uint8Array(reason));
     } else {
       this.connections.release(connection.slot, connection.tag);

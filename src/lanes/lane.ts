@@ -16,7 +16,7 @@ import {
   WAKE,
   type WireError,
 } from '../wire/messages.js';
-import { EXTERNAL, HookBit, RECORD_COST_BYTES } from '../wire/records.js';
+import { EXTERNAL, RECORD_COST_BYTES } from '../wire/records.js';
 import { createRingMemory, largestPayload, RingWriter } from '../wire/ring.js';
 import { Backlog } from './backlog.js';
 
@@ -46,12 +46,19 @@ export interface LaneEnd {
   error: unknown;
 }
 
+/**
+ * Bytes of records after which they are made visible though the turn goes on, so that lane and main thread work side by
+ * side; but only where the next record is of another connection, so that one connection's messages, and so its replies,
+ * stay together.
+ */
+const PUBLISH_BYTES = 16 * 1024;
+
 export class Lane {
   /** Connections that live here. Kept by the frontend. */
   connections = 0;
   /** HTTP requests and upgrades that wait for this lane's answer. Kept by the frontend. */
   requests = 0;
-  /** Bits of HookBit; 0 until ready. */
+  /** Bits of HookBit: what the app has; 0 until ready. */
   hooks = 0;
   threadId = 0;
   /** Whether the lane has imported its app and takes records. */
@@ -70,6 +77,7 @@ export class Lane {
   private accepted = 0;
   private settled = 0;
   private turnScheduled = false;
+  private lastTarget = 0;
   private readonly started: Promise<void>;
   private settleStart: { resolve: () => void; reject: (error: AppError) => void } = {
     resolve() {},
@@ -114,8 +122,9 @@ export class Lane {
     return this.started;
   }
 
-  has(hook: keyof typeof HookBit): boolean {
-    return (this.hooks & HookBit[hook]) !== 0;
+  /** @param bit one of HookBit */
+  has(bit: number): boolean {
+    return (this.hooks & bit) !== 0;
   }
 
   // ── inbound ──
@@ -178,6 +187,10 @@ export class Lane {
     first: Uint8Array,
     second?: Uint8Array,
   ): void {
+    if (target !== this.lastTarget) {
+      this.lastTarget = target;
+      if (this.ring.unpublished > PUBLISH_BYTES) this.publish();
+    }
     const length = second === undefined ? first.length : first.length + second.length;
     if (
       this.backlog.empty &&
@@ -197,10 +210,15 @@ export class Lane {
     }
   }
 
-  /** Once per turn of the event loop: makes its records visible, and wakes the lane if it sleeps. */
+  /** Makes the records written so far visible, and wakes the lane if it sleeps. */
+  private publish(): void {
+    if (this.ring.unpublished > 0 && this.ring.publish()) this.port.postMessage(WAKE);
+  }
+
+  /** Once per turn of the event loop. */
   private readonly endTurn = (): void => {
     this.turnScheduled = false;
-    if (this.ring.unpublished && this.ring.publish()) this.port.postMessage(WAKE);
+    this.publish();
   };
 
   /** Moves what waits into the ring, as far as there is room. */

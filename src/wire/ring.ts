@@ -97,9 +97,9 @@ export class RingWriter {
     return true;
   }
 
-  /** Whether records were written that the consumer cannot see yet. */
-  get unpublished(): boolean {
-    return this.tail !== this.published;
+  /** Bytes of records that the consumer cannot see yet. */
+  get unpublished(): number {
+    return (this.tail - this.published) >>> 0;
   }
 
   /** Makes all records written so far visible. @returns true when the consumer sleeps and must now be woken */
