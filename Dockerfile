@@ -10,7 +10,7 @@ COPY package.json package-lock.json ./
 # Not `npm ci`: some registries lack optional packages for other platforms, and the lock file names them all.
 RUN npm install --no-fund --no-audit --ignore-scripts
 COPY . .
-RUN npm run build && npm prune --omit=dev --no-fund --no-audit
+RUN npm run build && npm prune --omit=dev --no-fund --no-audit --ignore-scripts
 
 FROM node:24-trixie-slim
 ENV NODE_ENV=production
