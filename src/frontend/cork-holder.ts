@@ -3,7 +3,7 @@
  *
  * `res.upgrade` turns the response's memory into a WebSocket's. When that happens in place, `res.cork` does not notice,
  * goes on to read the response's state where it no longer is, and may close the new connection at once
- * (uNetworking/uWebSockets#1929; mended in v20.79, which is newer than any release that serves our Nodes). While another
+ * (uNetworking/uWebSockets#1929; mended in v20.79, newer than what npm has for our Nodes). While another
  * socket holds the cork, `res.cork` only runs its function and looks at nothing afterwards. The price: the 101 response
  * goes out in small writes. Upgrades inside the request's own callback are not affected.
  */

@@ -42,11 +42,22 @@ export class Writer {
   execute(lane: Lane, batch: BatchReader): void {
     this.memory = batch.memory;
     batch.open();
-    while (batch.next()) {
-      if (batch.type === Outbound.send) this.gather(batch);
-      else this.command(lane, batch);
+    try {
+      while (batch.next()) {
+        if (batch.type === Outbound.send) this.gather(batch);
+        else this.command(lane, batch);
+      }
+      this.flush();
+    } finally {
+      this.forget();
     }
-    this.flush();
+  }
+
+  /** Nothing gathered may outlive its batch: its frames would then be read from another one's memory. */
+  private forget(): void {
+    for (let i = 0; i < this.touchedCount; i++) (this.touched[i] as Connection).firstFrame = NONE;
+    this.touchedCount = 0;
+    this.frameCount = 0;
   }
 
   private command(lane: Lane, batch: BatchReader): void {
@@ -158,8 +169,7 @@ export class Writer {
   /** Sends everything gathered. */
   private flush(): void {
     for (let i = 0; i < this.touchedCount; i++) this.flushOne(this.touched[i] as Connection);
-    this.touchedCount = 0;
-    this.frameCount = 0;
+    this.forget();
   }
 
   private flushOne(connection: Connection): void {
