@@ -51,7 +51,7 @@ export interface LaneEnd {
  * side; but only where the next record is of another connection, so that one connection's messages, and so its replies,
  * stay together.
  */
-const PUBLISH_BYTES = 16 * 1024;
+const PUBLISH_BYTES = 48 * 1024;
 
 export class Lane {
   /** Connections that live here. Kept by the frontend. */
