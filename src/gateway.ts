@@ -10,11 +10,11 @@ import { CorkHolder } from './frontend/cork-holder.js';
 import { Listener } from './frontend/listener.js';
 import { Requests } from './frontend/requests.js';
 import { Sockets } from './frontend/sockets.js';
+import { Takeover } from './frontend/takeover.js';
 import { TopicSender } from './frontend/topics.js';
 import { uws } from './frontend/uws.js';
 import { Writer } from './frontend/writer.js';
 import { Hub } from './hub/hub.js';
-import type { Lane } from './lanes/lane.js';
 import { Lanes } from './lanes/lanes.js';
 import { createLog, type Logger } from './log.js';
 import { type GatewayOptions, type Options, parseOptions } from './options.js';
@@ -24,8 +24,6 @@ import { createDirectoryMemory } from './wire/directory.js';
 import { HookBit, TOPIC_SEPARATOR } from './wire/records.js';
 import { checkName } from './wire/topics.js';
 
-const LANE_DIED_CODE = 1012;
-const LANE_DIED_REASON = 'handler restarted';
 const GOING_AWAY_CODE = 1001;
 const GOING_AWAY_REASON = 'server shutting down';
 
@@ -45,6 +43,13 @@ export interface RunningGateway {
    * @throws {DataError} `ERR_THREADGATE_DATA` for data with no form on the wire
    */
   publish(topic: string, data: unknown, options?: { namespace?: string; compress?: boolean }): Promise<void>;
+  /**
+   * Brings in the app's code anew, lane by lane: each new lane has a module graph of its own. Connections stay, no message
+   * is lost, doubled or reordered; see the `resume` hook. Hooks and requests under way have `closeTimeoutMs`.
+   * @throws {AppError} `ERR_THREADGATE_APP` when the new code cannot be used: then the old goes on
+   * @throws {ClosedError} `ERR_THREADGATE_CLOSED` once the gateway is closing
+   */
+  reload(): Promise<void>;
   /**
    * Stops listening, closes all connections with 1001, runs their `close` hooks, and ends the lanes.
    * Takes at most `closeTimeoutMs` and a little. May be called again: it is the same close.
@@ -73,6 +78,7 @@ class Gateway implements RunningGateway {
   private readonly hub: Hub;
   private readonly writer: Writer;
   private readonly lanes: Lanes;
+  private readonly takeover: Takeover;
   private readonly listener: Listener;
   private readonly admin: AdminListener;
   private closing: Promise<void> | undefined;
@@ -102,12 +108,25 @@ class Gateway implements RunningGateway {
       opening => this.connections.hasRoomFor(opening),
     );
     this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure);
+    this.takeover = new Takeover(this.connections, this.requests, {
+      lost: connection =>
+        this.warn(connection, 'a message is lost: its lane ended while a hook was handling it', {}),
+      poisoned: connection => this.warn(connection, 'its messages end lanes: closed with 1011', {}),
+    });
     this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
       batch: (lane, batch) => this.writer.execute(lane, batch),
       batchFailed: (lane, error) =>
         this.log.error({ lane: lane.index, err: error }, 'a batch could not be carried out'),
       log: (lane, { level, message, fields }) => this.log[level]({ lane: lane.index, ...fields }, message),
-      died: (lane, error) => this.laneDied(lane, error),
+      died: ({ index, connections }, error) =>
+        this.log.error({ lane: index, err: error, connections }, 'lane died; another takes its connections'),
+      hangs: lane =>
+        this.log.error(
+          { lane: lane.index, hangTimeoutMs: options.hangTimeoutMs },
+          'lane hangs: its thread is ended',
+        ),
+      takeOver: (from, to) => this.takeover.carryOut(from, to),
+      retired: lane => this.requests.laneEnded(lane),
       replaced: lane => this.log.info({ lane: lane.index }, 'lane is back'),
       restartFailed: (index, error, nextTryMs) =>
         this.log.error({ lane: index, err: error, nextTryMs }, 'lane cannot start; will try again'),
@@ -119,7 +138,10 @@ class Gateway implements RunningGateway {
       this.hub,
       options,
       serving,
-      () => this.lanes.forConnection(),
+      {
+        forConnection: () => this.lanes.forConnection(),
+        at: index => this.lanes.at(index),
+      },
       {
         overflowed: connection =>
           this.warn(connection, 'messages outran their handlers: closed with 1013', {}),
@@ -174,17 +196,6 @@ class Gateway implements RunningGateway {
     this.backpressure.published(bytes.length);
   }
 
-  /** Its connections cannot go on without it; their clients may come back at once, to another lane. */
-  private laneDied(lane: Lane, error: unknown): void {
-    this.log.error({ lane: lane.index, err: error, connections: lane.connections }, 'lane died');
-    this.requests.laneDied(lane);
-    for (const connection of this.connections.all()) {
-      if (connection.lane !== lane) continue;
-      if (connection.ws === undefined) this.connections.release(connection.slot, connection.tag);
-      else this.end(connection, 'lane-died', LANE_DIED_CODE, LANE_DIED_REASON);
-    }
-  }
-
   private end(connection: Connection, cause: Connection['cause'], code: number, reason: string): void {
     connection.cause ??= cause;
     connection.ws?.end(code, reason);
@@ -194,6 +205,13 @@ class Gateway implements RunningGateway {
     const { directory } = this.connections;
     const { slot, lane } = connection;
     this.log.warn({ lane: lane.index, connection: directory.id(slot), ...fields }, message);
+  }
+
+  async reload(): Promise<void> {
+    if (this.closing !== undefined) throw new ClosedError();
+    const began = performance.now();
+    await this.lanes.reload(this.options.closeTimeoutMs);
+    this.log.info({ ms: Math.round(performance.now() - began) }, 'reloaded');
   }
 
   close(): Promise<void> {
@@ -207,7 +225,7 @@ class Gateway implements RunningGateway {
     this.listener.stopListening();
     await this.endConnections(left);
     const unsettled = await this.lanes.stop(left());
-    for (const lane of this.lanes.list) this.requests.laneDied(lane);
+    for (const lane of this.lanes.list) this.requests.laneEnded(lane);
     if (unsettled > 0) this.log.warn({ hooks: unsettled }, 'hooks were cut off: they did not settle in time');
     this.backpressure.stop();
     await this.hub.close();

@@ -68,6 +68,12 @@ export const optionsSchema = z.strictObject({
     .default(1 * MiB),
   /** Milliseconds that `close()` gives to hooks that run and clients that still read. 0: none. */
   closeTimeoutMs: z.int().min(0).max(3_600_000).default(5_000),
+  /** Milliseconds after which a lane whose thread is blocked by a hook is ended and replaced. 0: never. */
+  hangTimeoutMs: z.int().min(0).max(3_600_000).default(10_000),
+  /** Milliseconds after which a hook's promise is given up and its connection closed with 1011. 0: never. */
+  hookTimeoutMs: z.int().min(0).max(86_400_000).default(0),
+  /** MiB of each lane's heap; beyond it the lane is replaced. 0: Node's own limit. */
+  laneHeapMiB: z.int().min(0).max(65_536).default(0),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 

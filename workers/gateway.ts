@@ -1,7 +1,7 @@
 /** The gateway as an app on this lane sees it. */
 import type { Gateway, Log, Peer, PublishOptions } from '../src/app.js';
 import type { Directory } from '../src/wire/directory.js';
-import type { Dispatcher } from './dispatcher.js';
+import type { HookRunner } from './hooks.js';
 import type { Outbox } from './outbox.js';
 import { type LanePeer, type PeerHost, publish } from './peer.js';
 import { PeerSet, Peers } from './peers.js';
@@ -11,7 +11,7 @@ export class LaneGateway implements Gateway, PeerHost {
   readonly peers: Set<Peer>;
   readonly gateway = this;
   /** Set once the parts that need each other exist. */
-  dispatcher: Dispatcher | undefined;
+  hooks: HookRunner | undefined;
 
   constructor(
     readonly lane: number,
@@ -32,6 +32,6 @@ export class LaneGateway implements Gateway, PeerHost {
   }
 
   fail(peer: LanePeer, hook: string, error: unknown): void {
-    this.dispatcher?.failed(peer, hook, error);
+    this.hooks?.failed(peer, hook, error);
   }
 }

@@ -22,8 +22,10 @@ export type CloseCause =
   | 'lost'
   | 'slow-consumer'
   | 'inbound-overflow'
-  | 'lane-died'
+  | 'poison'
   | 'shutdown';
+
+const NO_STRIKES: readonly number[] = [];
 
 /** One connection, main thread. Plain fields only: there may be ten thousands. */
 export class Connection {
@@ -42,6 +44,8 @@ export class Connection {
   known = false;
   /** What this side ended it for. */
   cause: CloseCause | undefined = undefined;
+  /** When its messages ended a lane, in milliseconds of `performance.now()`. */
+  strikes: readonly number[] = NO_STRIKES;
   /** The writer's list of this connection's frames in the batch at hand; see writer.ts. */
   firstFrame = -1;
   lastFrame = -1;
@@ -49,7 +53,8 @@ export class Connection {
   opening: Opening | undefined;
 
   constructor(
-    readonly lane: Lane,
+    /** Where its hooks run: another one, once that has ended. */
+    public lane: Lane,
     opening: Opening,
   ) {
     this.opening = opening;
@@ -105,6 +110,12 @@ export class Connections {
     return connection !== undefined && connection.tag === tag && connection.ws !== undefined
       ? connection
       : undefined;
+  }
+
+  /** The same, open or closed, as long as it has its slot. */
+  withSlot(slot: number, tag: number): Connection | undefined {
+    const connection = this.bySlot[slot];
+    return connection?.tag === tag ? connection : undefined;
   }
 
   /** Gives a connection whose socket has just opened its slot. @returns false when there is no room for it */

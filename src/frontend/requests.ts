@@ -27,7 +27,7 @@ interface Handshake {
 
 interface Pending {
   readonly res: HttpResponse;
-  readonly lane: Lane;
+  lane: Lane;
   /** HEAD: the answer has no body; its headers say how long it would be. */
   readonly isHead: boolean;
   /** Set for an upgrade. */
@@ -82,8 +82,9 @@ export class Requests {
       return;
     }
     this.bodies.collect(res, head, body => {
-      if (!lane.ready) return refuse(res, 503, 'the gateway is not ready\n');
-      this.dispatch(this.expect(res, lane, head.method === 'HEAD', undefined), head, body);
+      const now = this.laneForRequest();
+      if (now === undefined) return refuse(res, 503, 'the gateway is not ready\n');
+      this.dispatch(this.expect(res, now, head.method === 'HEAD', undefined), head, body);
     });
   }
 
@@ -121,7 +122,8 @@ export class Requests {
     this.pending.set(token, { res, lane, isHead, handshake, unacknowledged: 0, streaming: false });
     lane.requests++;
     res.onAborted(() => {
-      if (this.forget(token) && lane.ready) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
+      const asked = this.pending.get(token)?.lane;
+      if (this.forget(token)) asked?.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
     });
     return token;
   }
@@ -242,8 +244,28 @@ export class Requests {
     else this.corkHolder.hold(() => res.cork(upgrade));
   }
 
-  /** The lane is gone: what it should have answered is answered for it. */
-  laneDied(lane: Lane): void {
+  /** Whether the request or upgrade still waits for its answer. */
+  has(token: number): boolean {
+    return this.pending.has(token);
+  }
+
+  /**
+   * Another lane goes on.
+   * @param waiting those that no hook has seen: they are the new lane's. The others are for the lane before to answer, if
+   * it still can.
+   */
+  takeOver(from: Lane, to: Lane, waiting: Set<number>): void {
+    for (const [token, pending] of this.pending) {
+      if (pending.lane !== from || !waiting.has(token)) continue;
+      pending.lane = to;
+      from.requests--;
+      to.requests++;
+    }
+    if (from.gone) this.laneEnded(from);
+  }
+
+  /** The lane has ended: what it should have answered is answered for it. */
+  laneEnded(lane: Lane): void {
     for (const [token, { res, lane: owner, streaming }] of [...this.pending]) {
       if (owner !== lane) continue;
       this.forget(token);

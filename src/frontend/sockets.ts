@@ -25,6 +25,13 @@ export interface SocketOptions {
   compression: false | 'shared' | 'dedicated';
 }
 
+export interface LanesForSockets {
+  /** The lane that a new connection is to live on; undefined when none takes any. */
+  forConnection(): Lane | undefined;
+  /** The lane at that index now. */
+  at(index: number): Lane;
+}
+
 export interface SocketEvents {
   /** A connection sent more than may wait and is closed for it. */
   overflowed(connection: Connection): void;
@@ -49,7 +56,7 @@ export class Sockets {
     private readonly hub: Hub,
     private readonly options: SocketOptions,
     private readonly serving: () => boolean,
-    private readonly laneForConnection: () => Lane | undefined,
+    private readonly lanes: LanesForSockets,
     private readonly events: SocketEvents,
   ) {}
 
@@ -78,7 +85,7 @@ export class Sockets {
     if (req.getHeader('upgrade').toLowerCase() !== 'websocket') return this.requests.handle(res, req);
     if (req.getHeader('sec-websocket-version') !== '13')
       return refuse(res, 426, 'WebSocket version 13 only\n');
-    const lane = this.serving() ? this.laneForConnection() : undefined;
+    const lane = this.serving() ? this.lanes.forConnection() : undefined;
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
     if (!lane.has(HookBit.websocket)) return refuse(res, 404, 'no WebSockets here\n');
     if (this.connections.full) return refuse(res, 503, 'too many connections\n');
@@ -99,10 +106,12 @@ export class Sockets {
 
   private open(ws: Socket): void {
     const connection = connectionOf(ws);
-    const { lane } = connection;
+    // The one that allowed the upgrade may have been replaced since.
+    const lane = this.lanes.at(connection.lane.index);
+    connection.lane = lane;
     const token = connection.opening?.token ?? 0;
-    if (!lane.ready || !this.connections.open(connection, ws)) {
-      if (token !== 0 && lane.ready) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
+    if (lane.gone || !this.connections.open(connection, ws)) {
+      if (token !== 0) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
       ws.end(OVERFLOW_CODE, 'too many connections');
       return;
     }
@@ -162,7 +171,7 @@ export class Sockets {
     this.backpressure.unsubscribed(connection);
     this.connections.close(connection, connection.cause ?? causeOf(code));
     const { lane, known } = connection;
-    if (lane.ready && (known || lane.has(HookBit.close))) {
+    if (!lane.gone && (known || lane.has(HookBit.close))) {
       this.tell(connection, Inbound.close, 0, code, new Uint8Array(reason));
     } else {
       this.connections.release(connection.slot, connection.tag);

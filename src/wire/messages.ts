@@ -15,11 +15,13 @@ export interface WireError {
 export const WAKE = 0;
 
 /** Main to lane, besides WAKE. */
-export type LaneCommand = {
-  /** Take nothing new, let running hooks settle for at most this long, then end. */
-  type: 'stop';
-  withinMs: number;
-};
+export type LaneCommand =
+  /** Read the ring to its end, let running hooks settle for at most this long, then end. */
+  | { type: 'stop'; withinMs: number }
+  /** Read no more, let running hooks settle for at most this long, then say `handedOver`. */
+  | { type: 'handOver'; withinMs: number }
+  /** After `handedOver`: the ring up to there is another lane's now. Answer the requests begun, then end. */
+  | { type: 'retire'; from: number; withinMs: number };
 
 /** Lane to main: the ring has room again. Announcements of batches are their index, from 0. */
 export const ROOM = -1;
@@ -30,6 +32,9 @@ export type LaneMessage =
   | { type: 'failed'; reason: 'import' | 'exports'; error: WireError }
   | { type: 'batch'; index: number; memory: SharedArrayBuffer }
   | { type: 'batchDropped'; index: number }
+  | { type: 'park'; index: number; memory: SharedArrayBuffer }
+  | { type: 'parkDropped'; index: number }
+  | { type: 'handedOver'; unsettled: number }
   | {
       type: 'log';
       level: 'debug' | 'info' | 'warn' | 'error';
@@ -46,8 +51,12 @@ export interface LaneTask {
   ring: SharedArrayBuffer;
   directory: DirectoryMemory;
   port: MessagePort;
-  /** Brings payloads too large for the ring, in the order of their records. */
+  /** Brings payloads too large for the ring, in the order of their records, in shared memory: main keeps them too. */
   payloads: MessagePort;
+  /** Milliseconds between two beats of the heartbeat in the ring's header. 0: none. */
+  heartbeatMs: number;
+  /** Milliseconds after which a hook's promise is given up and its connection closed. 0: never. */
+  hookTimeoutMs: number;
 }
 
 export function toWireError(error: unknown): WireError {

@@ -29,6 +29,8 @@ export const Inbound = {
   writable: 10,
   /** Another lane changed this peer's topics. flags: SUBSCRIBED. payload: topic. */
   topic: 11,
+  /** The connection was another lane's, which has ended. Its topics came before, as `topic` records. */
+  resume: 12,
 } as const;
 
 /** Lane to main thread, through a batch. */
@@ -79,6 +81,7 @@ export const HookBit = {
   pong: 64,
   fetch: 128,
   websocket: 256,
+  resume: 512,
 } as const;
 
 /** Separates the namespace from the topic in the name that uWebSockets knows a topic by. */
