@@ -60,7 +60,7 @@ export interface RunningGateway {
 /** See `createGateway` in index.ts. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const parsed = parseOptions(options);
-  const gateway = new Gateway(parsed, locateApp(parsed.app), createLog(parsed.logLevel));
+  const gateway = new Gateway(parsed, locateApp(parsed.app), parsed.logger ?? createLog(parsed.logLevel));
   await gateway.start();
   return gateway;
 }

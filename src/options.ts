@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { OptionError } from './errors.js';
+import type { Logger } from './log.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -74,6 +75,8 @@ export const optionsSchema = z.strictObject({
   hookTimeoutMs: z.int().min(0).max(86_400_000).default(0),
   /** MiB of each lane's heap; beyond it the lane is replaced. 0: Node's own limit. */
   laneHeapMiB: z.int().min(0).max(65_536).default(0),
+  /** A pino logger to write to. Default: one of the gateway's own, to stdout, with `logLevel`. */
+  logger: z.custom<Logger>(value => typeof (value as Logger | undefined)?.info === 'function', 'must be a pino logger').optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 

@@ -5,7 +5,7 @@
  * while anything waits there, everything new goes behind it.
  */
 import { once } from 'node:events';
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { AppError } from '../errors.js';
 import { BatchReader } from '../wire/batch.js';
 import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
@@ -429,19 +429,15 @@ export class Lane {
   }
 
   /**
-   * The lane's thread is gone or its task has returned. Delivers what it had finished: first what it announced, then
-   * what stands committed in batches that it had no time to announce.
+   * The lane's thread is gone or its task has returned, and its port is read to the end. Delivers what stands committed
+   * in batches that it had no time to announce.
    */
   private finish(error: unknown): LaneEnd {
-    for (let entry = receiveMessageOnPort(this.port); entry; entry = receiveMessageOnPort(this.port)) {
-      this.receive(entry.message);
-    }
     const rest = [...this.batches.values()].filter(batch => batch.taken);
     for (const batch of rest.sort((a, b) => (a.sequence - b.sequence) | 0)) this.deliver(batch.index);
     this.ready = false;
     this.gone = true;
     this.settleHandOver(0);
-    this.port.close();
     this.payloads.close();
     this.settleStart.reject(
       new AppError(`lane ${this.index} ended before it was ready: ${messageOf(error)}`),
