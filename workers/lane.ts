@@ -13,6 +13,7 @@ import {
 } from '../src/wire/messages.js';
 import { HookBit } from '../src/wire/records.js';
 import { RingReader } from '../src/wire/ring.js';
+import { attributed } from './attribution.js';
 import { Dispatcher } from './dispatcher.js';
 import { LaneGateway } from './gateway.js';
 import { HookRunner } from './hooks.js';
@@ -66,7 +67,13 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
     };
 
     const http = new HttpHandler(app, gateway, ring, outbox, log, progressed);
-    const hooks = new HookRunner(app.websocket ?? {}, http, log);
+    const hooks = new HookRunner(
+      task.attribute
+        ? attributed(app.websocket ?? {}, peer => ring.blame(peer.slot, peer.tag))
+        : (app.websocket ?? {}),
+      http,
+      log,
+    );
     gateway.hooks = hooks;
     const dispatcher = new Dispatcher(
       ring,

@@ -25,7 +25,7 @@ export type CloseCause =
   | 'poison'
   | 'shutdown';
 
-const NO_STRIKES: readonly number[] = [];
+const NO_STRIKES: Connection['strikes'] = [];
 
 /** One connection, main thread. Plain fields only: there may be ten thousands. */
 export class Connection {
@@ -44,8 +44,8 @@ export class Connection {
   known = false;
   /** What this side ended it for. */
   cause: CloseCause | undefined = undefined;
-  /** When its messages ended a lane, in milliseconds of `performance.now()`. */
-  strikes: readonly number[] = NO_STRIKES;
+  /** When its messages ended a lane, or may have, in milliseconds of `performance.now()`. */
+  strikes: readonly { time: number; sure: boolean }[] = NO_STRIKES;
   /** The writer's list of this connection's frames in the batch at hand; see writer.ts. */
   firstFrame = -1;
   lastFrame = -1;

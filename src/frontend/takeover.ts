@@ -12,8 +12,12 @@ import type { Requests } from './requests.js';
 
 const NO_BYTES = new Uint8Array(0);
 
-/** A connection whose messages end a lane so often within so many milliseconds is closed. */
+/**
+ * A connection whose messages end a lane so often within so many milliseconds is closed. It may only have been suspected
+ * once: lanes attribute what happens from then on.
+ */
 const STRIKES = 3;
+const SURE_STRIKES = 2;
 const STRIKES_WITHIN_MS = 60_000;
 const POISON_CODE = 1011;
 const POISON_REASON = 'its messages ended the handler';
@@ -37,37 +41,47 @@ export class Takeover {
 
   /** @param from has ended, or reads no more */
   carryOut(from: Lane, to: Lane): void {
-    const suspects = from.gone ? this.countLost(from) : [];
+    const unsettled = from.gone ? this.countLost(from) : [];
     const remains = collect(from);
     for (const connection of this.connections.all()) {
       if (connection.lane === from) this.move(connection, to, remains.opening, remains.closing);
     }
     this.requests.takeOver(from, to, remains.tokens);
     for (const record of remains.records) this.repeat(to, record);
-    for (const suspect of suspects) this.strike(suspect);
+    if (from.gone) this.holdAgainst(from, unsettled);
   }
 
-  /** Tells whose hook had not finished. @returns whose hook may have ended the lane */
+  /** Tells whose hook had not finished. @returns whose promise had not settled */
   private countLost(lane: Lane): Connection[] {
     const { executing } = lane;
     const { directory } = this.connections;
     const running = [...this.connections.all()].filter(
       ({ lane: owner, slot }) => owner === lane && directory.isRunning(slot),
     );
-    const culprit =
-      executing && this.connections.withSlot(executing.slot, executing.tag);
-    const lost = new Set(culprit === undefined ? running : [culprit, ...running]);
+    const onThread = executing && this.connections.withSlot(executing.slot, executing.tag);
+    const lost = new Set(onThread === undefined ? running : [onThread, ...running]);
     this.lost += lost.size;
     for (const connection of lost) this.events.lost(connection);
-    // The hook on the thread is to blame; where there was none, any that had not settled may be.
-    return culprit === undefined ? running : [culprit];
+    return running;
   }
 
-  private strike(connection: Connection): void {
-    const now = performance.now();
-    connection.strikes = [...connection.strikes.filter(time => now - time < STRIKES_WITHIN_MS), now];
-    if (connection.strikes.length < STRIKES || connection.ws === undefined || connection.cause !== undefined)
-      return;
+  private holdAgainst(lane: Lane, unsettled: Connection[]): void {
+    const { blamed } = lane;
+    if (blamed === undefined) {
+      for (const suspect of unsettled) this.strike(suspect, false);
+    } else {
+      const culprit = this.connections.withSlot(blamed.slot, blamed.tag);
+      if (culprit !== undefined) this.strike(culprit, true);
+    }
+  }
+
+  private strike(connection: Connection, sure: boolean): void {
+    const time = performance.now();
+    const recent = connection.strikes.filter(strike => time - strike.time < STRIKES_WITHIN_MS);
+    connection.strikes = [...recent.slice(-STRIKES), { time, sure }];
+    const sureStrikes = connection.strikes.filter(strike => strike.sure).length;
+    if (connection.strikes.length < STRIKES || sureStrikes < SURE_STRIKES) return;
+    if (connection.ws === undefined || connection.cause !== undefined) return;
     connection.cause = 'poison';
     this.events.poisoned(connection);
     connection.ws.end(POISON_CODE, POISON_REASON);

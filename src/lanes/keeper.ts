@@ -17,6 +17,9 @@ const UNSTABLE_FIRST_MS = 10;
 const UNSTABLE_LONGEST_MS = 250;
 const STABLE_MS = 1_000;
 
+/** Milliseconds for which lanes attribute what happens to connections, after one ended nobody knows why. */
+const ATTRIBUTE_MS = 60_000;
+
 /** Milliseconds that a lane gets to answer, beyond the time that its hooks have, before its thread is ended. */
 export const GRACE_MS = 250;
 
@@ -35,11 +38,12 @@ export interface KeeperEvents {
   retired(lane: Lane): void;
 }
 
-/** Makes a lane whose task is run by `run`. @param before the lane that it comes after */
+/** Makes a lane whose task is run by `run`. @param before the lane that it comes after @param attribute see LaneTask */
 export type LaneFactory = (
   index: number,
   run: (task: LaneTask) => Promise<void>,
   before: Lane | undefined,
+  attribute: boolean,
 ) => Lane;
 
 export class LaneKeeper {
@@ -49,6 +53,7 @@ export class LaneKeeper {
   private readonly threads = new WeakMap<Lane, AbortController>();
   private readonly heartbeats: NodeJS.Timeout | undefined;
   private pauseMs = 0;
+  private attributeUntil = 0;
   private stopping = false;
 
   /**
@@ -73,7 +78,7 @@ export class LaneKeeper {
       if (afterMs > 0) await delay(afterMs, undefined, { signal });
       return this.run(task, signal);
     };
-    const lane = this.make(this.index, run, before);
+    const lane = this.make(this.index, run, before, performance.now() < this.attributeUntil);
     this.threads.set(lane, thread);
     return lane;
   }
@@ -101,6 +106,8 @@ export class LaneKeeper {
     this.pauseMs = nextPause(lane, this.pauseMs);
     if (lane.readySince === undefined) this.events.restartFailed(this.index, error, this.pauseMs);
     else this.events.died(lane, error ?? new Error('its task returned'));
+    if (lane.readySince !== undefined && lane.blamed === undefined)
+      this.attributeUntil = performance.now() + ATTRIBUTE_MS;
     const starting = this.incoming;
     this.incoming = undefined;
     const next = starting ?? this.create(lane, this.pauseMs);

@@ -106,6 +106,7 @@ export class Lane {
   /**
    * @param run starts the lane's task on a worker thread; settles when that ends
    * @param hooksBefore bits of HookBit of the lane that it comes after: taken for its own until it is ready
+   * @param attribute see LaneTask
    */
   constructor(
     readonly index: number,
@@ -116,6 +117,7 @@ export class Lane {
     private readonly events: LaneEvents,
     run: (task: LaneTask) => Promise<void>,
     hooksBefore = 0,
+    attribute = false,
   ) {
     this.hooks = hooksBefore;
     const ring = createRingMemory(limits.ringBytes);
@@ -146,6 +148,7 @@ export class Lane {
       payloads: payloads.port2,
       heartbeatMs: limits.hangTimeoutMs / BEATS_PER_TIMEOUT,
       hookTimeoutMs: limits.hookTimeoutMs,
+      attribute,
     };
     this.ended = run(task)
       .then(
@@ -401,6 +404,14 @@ export class Lane {
     const done = last?.doneMark ?? 0;
     const { current, taken } = this.ring;
     return done === doneMark(taken) || current.tag === 0 ? undefined : current;
+  }
+
+  /** The connection that ended the thread, as far as is known. To be called once the lane has ended. */
+  get blamed(): { slot: number; tag: number } | undefined {
+    const { executing } = this;
+    if (executing !== undefined) return executing;
+    const { blamed } = this.ring;
+    return blamed.tag === 0 ? undefined : blamed;
   }
 
   /** The records that no hook has seen, oldest first. To be called once the lane has ended or handed over. */

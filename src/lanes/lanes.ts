@@ -59,8 +59,8 @@ export class Lanes {
     });
     // A thread that dies between two tasks: its lane has ended already.
     this.pool.on('error', () => {});
-    const make: LaneFactory = (index, run, before) =>
-      new Lane(index, app, memory, directory, options, events, run, before?.hooks);
+    const make: LaneFactory = (index, run, before, attribute) =>
+      new Lane(index, app, memory, directory, options, events, run, before?.hooks, attribute);
     const run = (task: LaneTask, signal: AbortSignal): Promise<void> =>
       this.pool.run(task, { transferList: [task.port, task.payloads], signal });
     this.keepers = Array.from(

@@ -38,6 +38,9 @@ export const RING_CURRENT_TAG_CELL = 19;
 export const RING_HEARTBEAT_CELL = 20;
 /** Written by the consumer: HEAD + 1 as it will be once a record is parked, 0 when it is; see park.ts. */
 export const RING_PARKING_CELL = 21;
+/** Written by the consumer as it ends: the connection whose hook, timer or promise ends it, tag 0 where it is unknown. */
+export const RING_BLAMED_SLOT_CELL = 23;
+export const RING_BLAMED_TAG_CELL = 24;
 /** Written by the consumer before PARKING: what the last park block will be filled. */
 export const RING_PARKING_FILLED_CELL = 22;
 /** 1: the consumer has gone to sleep and wants to be woken. Set by the consumer, cleared by who wakes it. */

@@ -55,6 +55,11 @@ export interface LaneTask {
   payloads: MessagePort;
   /** Milliseconds between two beats of the heartbeat in the ring's header. 0: none. */
   heartbeatMs: number;
+  /**
+   * Whether to follow hooks through what they await and start, so that it is known which connection ends the thread. It
+   * costs every promise of the app something, so it is done only for a while after a lane ended nobody knows why.
+   */
+  attribute: boolean;
   /** Milliseconds after which a hook's promise is given up and its connection closed. 0: never. */
   hookTimeoutMs: number;
 }

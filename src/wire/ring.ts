@@ -14,6 +14,8 @@
 import {
   RECORD_ALIGN_BYTES,
   RECORD_HEADER_BYTES,
+  RING_BLAMED_SLOT_CELL,
+  RING_BLAMED_TAG_CELL,
   RING_CURRENT_SLOT_CELL,
   RING_CURRENT_TAG_CELL,
   RING_HEAD_CELL,
@@ -178,6 +180,14 @@ export class RingWriter {
     };
   }
 
+  /** The connection that ended the consumer's thread by something asynchronous; tag 0 where that is unknown. */
+  get blamed(): { slot: number; tag: number } {
+    return {
+      slot: this.cells[RING_BLAMED_SLOT_CELL] as number,
+      tag: this.cells[RING_BLAMED_TAG_CELL] as number,
+    };
+  }
+
   /** Up to where records are taken or parked, once the consumer has ended. @param parkFilled of the last block, or 0 */
   takenOrParked(parkFilled: number): number {
     const { taken } = this;
@@ -298,6 +308,12 @@ export class RingReader {
     this.position = position;
     this.end = position;
     this.take(0, 0);
+  }
+
+  /** Says whose hook, timer or promise ends this thread. */
+  blame(slot: number, tag: number): void {
+    this.cells[RING_BLAMED_SLOT_CELL] = slot;
+    Atomics.store(this.cells, RING_BLAMED_TAG_CELL, tag);
   }
 
   /** Says that this thread's event loop turns. */
