@@ -266,6 +266,7 @@ class Gateway implements RunningGateway {
         in: sockets.messagesIn,
         out: writer.messagesOut + topics.messagesOut,
         published: hub.published,
+        lost: this.takeover.lost,
       },
       bytes: { in: sockets.bytesIn, out: writer.bytesOut + topics.bytesOut },
       requests: { total: requests.total, waiting: requests.waiting },

@@ -76,7 +76,12 @@ export const optionsSchema = z.strictObject({
   /** MiB of each lane's heap; beyond it the lane is replaced. 0: Node's own limit. */
   laneHeapMiB: z.int().min(0).max(65_536).default(0),
   /** A pino logger to write to. Default: one of the gateway's own, to stdout, with `logLevel`. */
-  logger: z.custom<Logger>(value => typeof (value as Logger | undefined)?.info === 'function', 'must be a pino logger').optional(),
+  logger: z
+    .custom<Logger>(
+      value => typeof (value as Logger | undefined)?.info === 'function',
+      'must be a pino logger',
+    )
+    .optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 

@@ -327,7 +327,10 @@ export class Dispatcher {
       if (since > latest) continue;
       this.waits.delete(peer);
       const hook = hookName(type);
-      this.log.error(`the ${hook} hook did not settle within ${this.hookTimeoutMs} ms`, { connection: peer.id, hook });
+      this.log.error(`the ${hook} hook did not settle within ${this.hookTimeoutMs} ms`, {
+        connection: peer.id,
+        hook,
+      });
       peer.givenUp = true;
       peer.close(HOOK_TIMED_OUT_CODE, HOOK_TIMED_OUT_REASON);
       this.settled(peer, type, length);

@@ -110,7 +110,10 @@ export class Lanes {
     if (!this.started) return best;
     for (const { lane } of this.keepers) {
       if (lane.gone) continue;
-      if (best === undefined || (lane.ready === best.ready ? lane.connections < best.connections : lane.ready))
+      if (
+        best === undefined ||
+        (lane.ready === best.ready ? lane.connections < best.connections : lane.ready)
+      )
         best = lane;
     }
     return best;

@@ -9,12 +9,7 @@
  * block will be filled), the block's FILLED, the ring's HEAD, PARKING back to 0. Wherever the thread ends, main finds the
  * record once: before FILLED in the ring, and after it in the park, for then PARKING tells that HEAD should have moved.
  */
-import {
-  PARK_FILLED_CELL,
-  PARK_HEADER_BYTES,
-  PARK_SEQUENCE_CELL,
-  RECORD_HEADER_BYTES,
-} from './layout.js';
+import { PARK_FILLED_CELL, PARK_HEADER_BYTES, PARK_SEQUENCE_CELL, RECORD_HEADER_BYTES } from './layout.js';
 import { Inbound } from './records.js';
 import { aligned, type RingReader, type WaitingRecord } from './ring.js';
 

@@ -71,10 +71,17 @@ await gateway.close();
 
 // What is named may yet have been answered: a hook that had sent and not settled, or that answers nothing.
 const exact = paths.every(path => path === '/sync');
-const explained = exact ? missing.length === lost.length && missing.length <= kills : missing.length <= lost.length;
+const explained = exact
+  ? missing.length === lost.length && missing.length <= kills
+  : missing.length <= lost.length;
 const [first = 0, last = 0] = [memory[Math.floor(memory.length / 3)], memory.at(-1)];
 const flat = last - first < 64;
 if (wrong.length > 0 || closed.length > 0 || !explained || !flat || answered < clients.length) {
-  console.error({ wrong, closed: closed.map(({ closeCode, path }) => `${path} ${closeCode}`).slice(0, 5), explained, flat });
+  console.error({
+    wrong,
+    closed: closed.map(({ closeCode, path }) => `${path} ${closeCode}`).slice(0, 5),
+    explained,
+    flat,
+  });
   process.exitCode = 1;
 }

@@ -40,7 +40,8 @@ export class NumberedClient {
   }
 
   #fill() {
-    while (this.#running && this.sent - this.#next < this.inFlight * this.every) this.socket.send(String(this.sent++));
+    while (this.#running && this.sent - this.#next < this.inFlight * this.every)
+      this.socket.send(String(this.sent++));
   }
 
   /** @param {number} number */
@@ -59,6 +60,7 @@ export class NumberedClient {
     while (this.sent % this.every !== 0) this.socket.send(String(this.sent++));
     const last = this.sent++;
     this.socket.send(String(last));
-    while (this.#next <= last && this.closeCode === undefined) await once(this.socket, 'message').catch(() => {});
+    while (this.#next <= last && this.closeCode === undefined)
+      await once(this.socket, 'message').catch(() => {});
   }
 }

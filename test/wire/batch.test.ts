@@ -151,7 +151,9 @@ describe('what one hook writes', () => {
     for (let target = 0; target < 20; target++) write(target, large);
     expect(main.told.some(told => told.startsWith('announced'))).toBe(true);
     writer.announce();
-    const announced = main.told.flatMap(told => (told.startsWith('announced ') ? Number(told.slice(10)) : []));
+    const announced = main.told.flatMap(told =>
+      told.startsWith('announced ') ? Number(told.slice(10)) : [],
+    );
     expect(announced.flatMap(index => main.targets(index))).toEqual(Array.from({ length: 20 }, (_, i) => i));
   });
 
