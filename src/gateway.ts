@@ -210,7 +210,12 @@ class Gateway implements RunningGateway {
   async reload(): Promise<void> {
     if (this.closing !== undefined) throw new ClosedError();
     const began = performance.now();
-    await this.lanes.reload(this.options.closeTimeoutMs);
+    try {
+      await this.lanes.reload(this.options.closeTimeoutMs);
+    } catch (error) {
+      this.log.error({ err: error }, 'not reloaded: the old code goes on');
+      throw error;
+    }
     this.log.info({ ms: Math.round(performance.now() - began) }, 'reloaded');
   }
 

@@ -378,6 +378,8 @@ export class Lane {
   /** After `remains` were taken over: the lane may answer the requests that it has begun, and then ends. */
   retire(withinMs: number): void {
     this.externals = [];
+    // The lane must not stand behind what it can see.
+    this.publish();
     this.port.postMessage({ type: 'retire', from: this.ring.end, withinMs } satisfies LaneCommand);
   }
 
