@@ -15,6 +15,8 @@ import { TopicSender } from './frontend/topics.js';
 import { uws } from './frontend/uws.js';
 import { Writer } from './frontend/writer.js';
 import { Hub } from './hub/hub.js';
+import { Balancer } from './lanes/balancer.js';
+import type { Lane } from './lanes/lane.js';
 import { Lanes } from './lanes/lanes.js';
 import { createLog, type Logger } from './log.js';
 import { type GatewayOptions, type Options, parseOptions } from './options.js';
@@ -81,6 +83,7 @@ class Gateway implements RunningGateway {
   private readonly takeover: Takeover;
   private readonly listener: Listener;
   private readonly admin: AdminListener;
+  private balancer: Balancer | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -107,12 +110,14 @@ class Gateway implements RunningGateway {
       () => this.lanes.forRequest(),
       opening => this.connections.hasRoomFor(opening),
     );
-    this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure);
-    this.takeover = new Takeover(this.connections, this.requests, {
+    this.takeover = new Takeover(this.connections, this.requests, index => this.lanes.at(index), {
       lost: connection =>
         this.warn(connection, 'a message is lost: its lane ended while a hook was handling it', {}),
       poisoned: connection => this.warn(connection, 'its messages end lanes: closed with 1011', {}),
     });
+    this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure, (slot, tag) =>
+      this.takeover.left(slot, tag),
+    );
     this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
       batch: (lane, batch) => this.writer.execute(lane, batch),
       batchFailed: (lane, error) =>
@@ -157,6 +162,7 @@ class Gateway implements RunningGateway {
   async start(): Promise<void> {
     await this.lanes.start();
     try {
+      this.startBalancing();
       if (this.lanes.list.some(lane => lane.has(HookBit.upgrade)))
         this.requests.corkHolder = await CorkHolder.create();
       const { host, adminHost, adminPort } = this.options;
@@ -169,6 +175,22 @@ class Gateway implements RunningGateway {
       await this.close();
       throw error;
     }
+  }
+
+  private startBalancing(): void {
+    const { balanceMs } = this.options;
+    if (balanceMs === 0) return;
+    const handOver = (from: Lane, to: Lane, count: number): void => {
+      if (this.closing !== undefined || !to.has(HookBit.resume)) return;
+      this.log.info({ from: from.index, to: to.index, connections: count }, 'lanes are evened out');
+      this.takeover.handOffSome(from, to, count);
+    };
+    this.balancer = new Balancer(
+      balanceMs,
+      () => this.lanes.list,
+      lane => this.lanes.busyness(lane),
+      handOver,
+    );
   }
 
   private get ready(): boolean {
@@ -233,6 +255,7 @@ class Gateway implements RunningGateway {
     for (const lane of this.lanes.list) this.requests.laneEnded(lane);
     if (unsettled > 0) this.log.warn({ hooks: unsettled }, 'hooks were cut off: they did not settle in time');
     this.backpressure.stop();
+    this.balancer?.stop();
     await this.hub.close();
     this.admin.close();
     this.requests.corkHolder?.close();

@@ -75,6 +75,11 @@ export const optionsSchema = z.strictObject({
   hookTimeoutMs: z.int().min(0).max(86_400_000).default(0),
   /** MiB of each lane's heap; beyond it the lane is replaced. 0: Node's own limit. */
   laneHeapMiB: z.int().min(0).max(65_536).default(0),
+  /**
+   * Milliseconds between two looks at how busy lanes are. One that stays much busier than another hands some of its
+   * connections to it, if the app has a `resume` hook. 0: never.
+   */
+  balanceMs: z.int().min(0).max(3_600_000).default(0),
   /** A pino logger to write to. Default: one of the gateway's own, to stdout, with `logLevel`. */
   logger: z
     .custom<Logger>(

@@ -376,6 +376,9 @@ export class Dispatcher {
       peer.closed();
       this.peers.forget(peer);
       this.outbox.record(Outbound.released, 0, 0, peer.slot, peer.tag);
+    } else if (type === Inbound.leave) {
+      this.peers.forget(peer);
+      this.outbox.record(Outbound.left, 0, 0, peer.slot, peer.tag);
     }
   }
 }

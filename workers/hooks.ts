@@ -36,6 +36,8 @@ export class HookRunner {
           if (context !== undefined) peer.setContext(context as PeerContext);
           return this.guard(peer, 'open', hooks.open?.(peer));
         }
+        case Inbound.leave:
+          return undefined; // see Dispatcher.finish
         case Inbound.resume:
           return this.guard(peer, 'resume', hooks.resume?.(peer));
         case Inbound.close: {

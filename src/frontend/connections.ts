@@ -5,6 +5,7 @@
  * can still read the upgrade request. Where the lane never heard of the connection the slot is free at once.
  */
 import { randomFillSync } from 'node:crypto';
+import type { Backlog } from '../lanes/backlog.js';
 import type { Lane } from '../lanes/lane.js';
 import { type DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import { HeadAllocator } from '../wire/heads.js';
@@ -44,6 +45,8 @@ export class Connection {
   known = false;
   /** What this side ended it for. */
   cause: CloseCause | undefined = undefined;
+  /** Set while it goes from one lane to another that both live: where to, and what came for it meanwhile. */
+  moving: { to: number; held: Backlog } | undefined = undefined;
   /** When its messages ended a lane, or may have, in milliseconds of `performance.now()`. */
   strikes: readonly { time: number; sure: boolean }[] = NO_STRIKES;
   /** The writer's list of this connection's frames in the batch at hand; see writer.ts. */

@@ -180,6 +180,10 @@ export class Sockets {
 
   private tell(connection: Connection, type: number, flags: number, aux: number, payload: Uint8Array): void {
     connection.known = true;
+    if (connection.moving !== undefined) {
+      connection.moving.held.push(type, flags, aux, connection.slot, connection.tag, payload);
+      return;
+    }
     connection.lane.post(type, flags, aux, connection.slot, connection.tag, payload);
   }
 }

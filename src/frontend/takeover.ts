@@ -4,6 +4,7 @@
  * Invariant: for each connection the new lane gets first `resume` with its topics, unless it never saw the `open`, and
  * then what waited, in order. A record that a hook has seen is not among them: it is done, or it is lost and told.
  */
+import { Backlog } from '../lanes/backlog.js';
 import type { Lane } from '../lanes/lane.js';
 import { HookBit, Inbound, SUBSCRIBED } from '../wire/records.js';
 import type { WaitingRecord } from '../wire/ring.js';
@@ -11,6 +12,7 @@ import type { Connection, Connections } from './connections.js';
 import type { Requests } from './requests.js';
 
 const NO_BYTES = new Uint8Array(0);
+const NO_SLOTS: ReadonlySet<number> = new Set();
 
 /**
  * A connection whose messages end a lane so often within so many milliseconds is closed. It may only have been suspected
@@ -36,6 +38,7 @@ export class Takeover {
   constructor(
     private readonly connections: Connections,
     private readonly requests: Requests,
+    private readonly laneAt: (index: number) => Lane,
     private readonly events: TakeoverEvents,
   ) {}
 
@@ -48,6 +51,9 @@ export class Takeover {
     }
     this.requests.takeOver(from, to, remains.tokens);
     for (const record of remains.records) this.repeat(to, record);
+    for (const connection of this.connections.all()) {
+      if (connection.lane === to && connection.moving !== undefined) this.arrive(connection);
+    }
     if (from.gone) this.holdAgainst(from, unsettled);
   }
 
@@ -87,7 +93,54 @@ export class Takeover {
     connection.ws.end(POISON_CODE, POISON_REASON);
   }
 
-  private move(connection: Connection, to: Lane, opening: Set<number>, closing: Set<number>): void {
+  /** Hands so many of a lane's connections to another: every n-th, from anywhere. */
+  handOffSome(from: Lane, to: Lane, count: number): void {
+    const own = [...this.connections.all()].filter(({ lane, ws }) => lane === from && ws !== undefined);
+    const step = own.length / count;
+    const first = Math.floor(Math.random() * step);
+    for (let i = 0; i < count; i++) {
+      const connection = own[first + Math.floor(i * step)];
+      if (connection !== undefined) this.handOff(connection, to.index);
+    }
+  }
+
+  /** Begins to hand one connection from its lane to that at another index, while both go on. */
+  handOff(connection: Connection, to: number): void {
+    if (connection.moving !== undefined || connection.ws === undefined || connection.lane.gone) return;
+    const { lane, slot, tag } = connection;
+    lane.post(Inbound.leave, 0, 0, slot, tag, NO_BYTES);
+    connection.known = true;
+    connection.moving = { to, held: new Backlog(Number.POSITIVE_INFINITY) };
+  }
+
+  /** The lane before is through with it. */
+  left(slot: number, tag: number): void {
+    const connection = this.connections.withSlot(slot, tag);
+    if (connection?.moving === undefined) return;
+    const { lane: from, accepted } = connection;
+    const to = this.laneAt(connection.moving.to);
+    // All before `leave` is settled: what is still charged to the lane came while the connection moved.
+    from.discharge((accepted - this.connections.directory.settled(slot)) >>> 0);
+    this.move(connection, to, NO_SLOTS, connection.moving.held.empty ? NO_SLOTS : new Set([slot]));
+    this.arrive(connection);
+  }
+
+  /** What came for a connection while it moved goes to its new lane. */
+  private arrive(connection: Connection): void {
+    const { held } = connection.moving as NonNullable<Connection['moving']>;
+    connection.moving = undefined;
+    for (; held.peek(); held.shift()) {
+      const { type, flags, aux, target, tag, payload } = held;
+      this.repeat(connection.lane, { type, flags, aux, target, tag, payload });
+    }
+  }
+
+  private move(
+    connection: Connection,
+    to: Lane,
+    opening: ReadonlySet<number>,
+    closing: ReadonlySet<number>,
+  ): void {
     const { slot, tag, lane: from } = connection;
     connection.lane = to;
     connection.accepted = 0;
@@ -120,6 +173,8 @@ export class Takeover {
       case Inbound.topic:
       case Inbound.resume:
         return; // told by `move`
+      case Inbound.leave:
+        return; // it has left
       case Inbound.message:
       case Inbound.ping:
       case Inbound.pong: {

@@ -37,6 +37,8 @@ export class Writer {
     private readonly requests: Requests,
     private readonly hub: Hub,
     private readonly backpressure: Backpressure,
+    /** The lane is through with a connection that is to be another's. */
+    private readonly left: (slot: number, tag: number) => void,
   ) {}
 
   execute(lane: Lane, batch: BatchReader): void {
@@ -69,6 +71,10 @@ export class Writer {
         break;
       case Outbound.released:
         this.connections.release(batch.target, batch.tag);
+        break;
+      case Outbound.left:
+        this.flush();
+        this.left(batch.target, batch.tag);
         break;
       case Outbound.accept:
       case Outbound.response:
@@ -115,7 +121,8 @@ export class Writer {
 
   /** A peer's topics are kept by the lane that owns it; it has to hear of what another lane did. */
   private tellOwner(connection: Connection, lane: Lane, batch: BatchReader, flags: number): void {
-    if (connection.lane === lane || !connection.known) return;
+    // One that moves is told its topics when it arrives.
+    if (connection.lane === lane || !connection.known || connection.moving !== undefined) return;
     connection.lane.post(
       Inbound.topic,
       flags,

@@ -434,6 +434,11 @@ export class Lane {
     }
   }
 
+  /** Takes off this account what will wait on another lane's. */
+  discharge(bytes: number): void {
+    this.accepted = (this.accepted - bytes) | 0;
+  }
+
   /** Puts what was charged to a lane that has ended on this one's account, as far as it waits. */
   charge(account: InboundAccount | undefined, payloadLength: number): void {
     const bytes = payloadLength + RECORD_COST_BYTES;

@@ -4,6 +4,7 @@
  * Piscina runs one long-lived task on each of its threads: starting a thread, and ending it, are its business. A thread
  * serves one lane and no other, so that each lane has a module graph of its own.
  */
+import type { EventLoopUtilization } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
@@ -31,6 +32,7 @@ export class Lanes {
   private started = false;
   private reloading: Promise<void> = Promise.resolve();
   private nextForRequest = 0;
+  private readonly utilisations = new WeakMap<Lane, EventLoopUtilization>();
 
   constructor(
     count: number,
@@ -142,6 +144,18 @@ export class Lanes {
   utilisation(lane: Lane): number {
     const thread = this.pool.threads.find(({ threadId }) => threadId === lane.threadId);
     return thread?.performance.eventLoopUtilization().utilization ?? 0;
+  }
+
+  /** The same since the last call. */
+  busyness(lane: Lane): number {
+    const thread = this.pool.threads.find(({ threadId }) => threadId === lane.threadId);
+    if (thread === undefined) return 0;
+    const now = thread.performance.eventLoopUtilization();
+    const before = this.utilisations.get(lane);
+    this.utilisations.set(lane, now);
+    return before === undefined
+      ? now.utilization
+      : thread.performance.eventLoopUtilization(now, before).utilization;
   }
 
   /** Ends all lanes. @returns the number of hooks that did not settle in time */

@@ -31,6 +31,8 @@ export const Inbound = {
   topic: 11,
   /** The connection was another lane's, which has ended. Its topics came before, as `topic` records. */
   resume: 12,
+  /** The connection is to be another lane's: `left` is the answer, once all before this is done. */
+  leave: 13,
 } as const;
 
 /** Lane to main thread, through a batch. */
@@ -60,6 +62,8 @@ export const Outbound = {
   responseChunk: 13,
   /** target: token. flags: ABORTED when the body could not be finished. */
   responseEnd: 14,
+  /** The lane has nothing more to do with this connection, which is another's from here on. */
+  left: 15,
 } as const;
 
 /** flags of a record */

@@ -66,7 +66,15 @@ const wrong = clients.flatMap(({ wrong: text }) => text ?? []);
 const closed = clients.filter(({ closeCode }) => closeCode !== undefined).length;
 const answered = clients.reduce((sum, client) => sum + client.answered, 0);
 console.log(
-  JSON.stringify({ faults: FAULTS.length, answered, missing, namedInLog: lost, disconnected: closed, backAfterMs, problems }),
+  JSON.stringify({
+    faults: FAULTS.length,
+    answered,
+    missing,
+    namedInLog: lost,
+    disconnected: closed,
+    backAfterMs,
+    problems,
+  }),
 );
 for (const client of clients) client.socket.terminate();
 await gateway.close();

@@ -34,7 +34,8 @@ for (const fault of ['process.exit', 'throw in a timer', 'unhandled rejection'])
     poison.send(fault);
     messages++;
     // Until the lane has died of it, or the connection was closed for it.
-    while (code === undefined && log.filter(({ msg }) => msg.startsWith('lane died')).length < messages) await delay(5);
+    while (code === undefined && log.filter(({ msg }) => msg.startsWith('lane died')).length < messages)
+      await delay(5);
     await delay(20);
   }
   await Promise.all(clients.map(client => client.finish()));
@@ -43,13 +44,27 @@ for (const fault of ['process.exit', 'throw in a timer', 'unhandled rejection'])
   const missingSync = clients.flatMap(({ missing: numbers }, i) => (i % 4 === 0 ? [] : numbers)).length;
   const wrong = clients.flatMap(({ wrong: text }) => text ?? []).length;
   const closed = clients.filter(({ closeCode }) => closeCode !== undefined).length;
-  results.push({ fault, messages, code, othersClosed: closed, missing, missingSync, namedInLog: named, wrong });
+  results.push({
+    fault,
+    messages,
+    code,
+    othersClosed: closed,
+    missing,
+    missingSync,
+    namedInLog: named,
+    wrong,
+  });
   for (const client of clients) client.socket.terminate();
   await gateway.close();
 }
 console.log(JSON.stringify(results));
 const good = results.every(
   ({ code, messages, othersClosed, missing, missingSync, namedInLog, wrong }) =>
-    code === 1011 && messages <= 4 && othersClosed === 0 && missing <= namedInLog && missingSync === 0 && wrong === 0,
+    code === 1011 &&
+    messages <= 4 &&
+    othersClosed === 0 &&
+    missing <= namedInLog &&
+    missingSync === 0 &&
+    wrong === 0,
 );
 if (!good) process.exitCode = 1;

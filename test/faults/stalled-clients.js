@@ -77,4 +77,5 @@ console.log(
 for (const { child } of [others, stalled]) child.disconnect();
 await gateway.close();
 const unchanged = during.p99 <= 2 * before.p99 + 10;
-if (!unchanged || during.closed > 0 || memoryMost - memoryBefore > boundMiB || during.messages === 0) process.exitCode = 1;
+if (!unchanged || during.closed > 0 || memoryMost - memoryBefore > boundMiB || during.messages === 0)
+  process.exitCode = 1;
