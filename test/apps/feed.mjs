@@ -14,8 +14,8 @@ export default {
   },
 };
 
-let timer;
+let _timer;
 
 function start(gateway) {
-  timer ??= setInterval(() => gateway.publish('feed', FRAME), EVERY_MS);
+  _timer ??= setInterval(() => gateway.publish('feed', FRAME), EVERY_MS);
 }

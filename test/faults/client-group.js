@@ -22,7 +22,7 @@ for (let i = 0; i < count; i++) {
     send();
     if (++open === count) process.send?.({ open });
   });
-  socket.on('message', (data, isBinary) => {
+  socket.on('message', (_data, isBinary) => {
     if (isBinary) return;
     latencies.push(performance.now() - sentAt);
     setTimeout(send, 10);

@@ -50,7 +50,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
     } else {
       while (logged('lane is back').length <= deaths) await delay(5);
       const ms = Number(logged('lane is back').at(-1)?.time) - Number(logged('lane died').at(-1)?.time);
-      (backAfterMs[fault] ??= []).push(ms);
+      backAfterMs[fault] = [...(backAfterMs[fault] ?? []), ms];
       if (ms > BACK_WITHIN_MS) problems.push(`${fault}: back after ${ms} ms`);
     }
     if (killer.readyState !== WebSocket.OPEN) problems.push(`${fault}: its own connection was closed`);
