@@ -21,6 +21,8 @@ interface Flags {
   maxBackpressure?: number;
   maxConnections?: number;
   idleTimeout?: number;
+  jobThreads?: number;
+  maxQueuedJobs?: number;
   compression?: 'off' | 'shared' | 'dedicated';
   logLevel: NonNullable<GatewayOptions['logLevel']>;
 }
@@ -91,6 +93,17 @@ function createCommand(): Command {
         '--idle-timeout <seconds>',
         'drop silent connections; 8 to 960, 0: never (default: 120)',
       ).argParser(wholeNumber),
+    )
+    .addOption(
+      option(
+        '--job-threads <number>',
+        'most worker threads that run jobs (default: cores - 1, at least 1)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option('--max-queued-jobs <number>', 'jobs that may wait for a thread (default: 1000)').argParser(
+        wholeNumber,
+      ),
     )
     .addOption(
       option('--compression <kind>', 'permessage-deflate (default: off)').choices([

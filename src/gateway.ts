@@ -14,6 +14,8 @@ import { TopicSender } from './frontend/topics.js';
 import { uws } from './frontend/uws.js';
 import { Writer } from './frontend/writer.js';
 import { Hub } from './hub/hub.js';
+import type { JobData, JobName, JobResult, JobValue, RunOptions } from './job.js';
+import { type JobModule, type JobOwner, Jobs } from './jobs/jobs.js';
 import type { Lane } from './lanes/lane.js';
 import { Lanes } from './lanes/lanes.js';
 import { createLog, type Logger } from './log.js';
@@ -21,6 +23,7 @@ import { type GatewayOptions, type Options, parseOptions } from './options.js';
 import type { GatewayStats } from './stats.js';
 import { encodeData } from './wire/data.js';
 import { createDirectoryMemory } from './wire/directory.js';
+import { JobCalls } from './wire/job-calls.js';
 import { HookBit, TOPIC_SEPARATOR } from './wire/records.js';
 import { checkName } from './wire/topics.js';
 
@@ -45,6 +48,12 @@ export interface RunningGateway {
    * @throws {DataError} `ERR_THREADGATE_DATA` for data with no form on the wire
    */
   publish(topic: string, data: unknown, options?: { namespace?: string; compress?: boolean }): Promise<void>;
+  /** Runs one of the app's jobs on another thread, as `run` of the gateway that handlers have does. Never rejects. */
+  run<Name extends JobName>(
+    name: Name,
+    data?: JobData<Name>,
+    options?: RunOptions,
+  ): Promise<JobResult<JobValue<Name>>>;
   /**
    * Stops listening, closes all connections with 1001, runs their `close` hooks, and ends the lanes.
    * Takes at most `closeTimeoutMs` and a little. May be called again: it is the same close.
@@ -73,6 +82,8 @@ class Gateway implements RunningGateway {
   private readonly hub: Hub;
   private readonly writer: Writer;
   private readonly lanes: Lanes;
+  private readonly jobs: Jobs;
+  private readonly jobCalls: JobCalls;
   private readonly listener: Listener;
   private readonly admin: AdminListener;
   private closing: Promise<void> | undefined;
@@ -101,12 +112,20 @@ class Gateway implements RunningGateway {
       () => this.lanes.forRequest(),
       opening => this.connections.hasRoomFor(opening),
     );
+    this.jobs = new Jobs(options);
+    const owner = this.jobOwner();
+    this.jobCalls = new JobCalls({
+      request: request => this.jobs.request(owner, request),
+      aborted: id => this.jobs.abort(owner, id),
+    });
     this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure);
     this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
       batch: (lane, batch) => this.writer.execute(lane, batch),
       batchFailed: (lane, error) =>
         this.log.error({ lane: lane.index, err: error }, 'a batch could not be carried out'),
       log: (lane, { level, message, fields }) => this.log[level]({ lane: lane.index, ...fields }, message),
+      job: (lane, request) => this.jobs.request(lane, request),
+      jobAborted: (lane, id) => this.jobs.abort(lane, id),
       died: (lane, error) => this.laneDied(lane, error),
       replaced: lane => this.log.info({ lane: lane.index }, 'lane is back'),
       restartFailed: (index, error, nextTryMs) =>
@@ -174,6 +193,27 @@ class Gateway implements RunningGateway {
     this.backpressure.published(bytes.length);
   }
 
+  run<Name extends JobName>(
+    name: Name,
+    data?: JobData<Name>,
+    options?: RunOptions,
+  ): Promise<JobResult<JobValue<Name>>> {
+    return this.jobCalls.run(name, data, options) as Promise<JobResult<JobValue<Name>>>;
+  }
+
+  /** The main thread as one who asks for jobs: it has those of the app that the lanes have. */
+  private jobOwner(): JobOwner {
+    const newest = (): JobModule | undefined => this.lanes.list.find(lane => lane.jobs !== undefined)?.jobs;
+    return {
+      get jobs() {
+        return newest();
+      },
+      // It outlives the pool, which aborts what is left when it is closed.
+      ended: new Promise(() => {}),
+      jobEnded: (id, failure) => this.jobCalls.ended(id, failure),
+    };
+  }
+
   /** Its connections cannot go on without it; their clients may come back at once, to another lane. */
   private laneDied(lane: Lane, error: unknown): void {
     this.log.error({ lane: lane.index, err: error, connections: lane.connections }, 'lane died');
@@ -208,6 +248,7 @@ class Gateway implements RunningGateway {
     await this.endConnections(left);
     const unsettled = await this.lanes.stop(left());
     for (const lane of this.lanes.list) this.requests.laneDied(lane);
+    await this.jobs.close();
     if (unsettled > 0) this.log.warn({ hooks: unsettled }, 'hooks were cut off: they did not settle in time');
     this.backpressure.stop();
     await this.hub.close();
@@ -235,7 +276,7 @@ class Gateway implements RunningGateway {
   }
 
   get stats(): GatewayStats {
-    const { connections, sockets, writer, topics, hub, requests, lanes } = this;
+    const { connections, sockets, writer, topics, hub, requests, jobs, lanes } = this;
     return {
       uptimeSeconds: (performance.now() - this.startedAt) / 1000,
       ready: this.ready,
@@ -252,6 +293,7 @@ class Gateway implements RunningGateway {
       bytes: { in: sockets.bytesIn, out: writer.bytesOut + topics.bytesOut },
       requests: { total: requests.total, waiting: requests.waiting },
       topics: hub.names,
+      jobs: jobs.stats,
       lanes: lanes.list.map(lane => ({
         index: lane.index,
         ready: lane.ready,

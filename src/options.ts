@@ -66,6 +66,14 @@ export const optionsSchema = z.strictObject({
     .max(256 * MiB)
     .refine(n => (n & (n - 1)) === 0, 'must be a power of two')
     .default(1 * MiB),
+  /** Threads that run jobs; started when there are jobs, ended when there have been none for a while. Default: cores − 1, at least 1. */
+  jobThreads: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(() => Math.max(1, availableParallelism() - 1)),
+  /** Jobs that may wait for a thread; beyond it `run` answers that there is no room. 0: none waits. */
+  maxQueuedJobs: z.int().min(0).max(1_000_000).default(1_000),
   /** Milliseconds that `close()` gives to hooks that run and clients that still read. 0: none. */
   closeTimeoutMs: z.int().min(0).max(3_600_000).default(5_000),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),

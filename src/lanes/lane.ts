@@ -6,9 +6,12 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { AppError } from '../errors.js';
+import type { JobModule, JobOwner } from '../jobs/jobs.js';
 import { BatchReader } from '../wire/batch.js';
 import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import {
+  type JobFailure,
+  type JobRequest,
   type LaneCommand,
   type LaneMessage,
   type LaneTask,
@@ -39,6 +42,8 @@ export interface LaneEvents {
   /** A batch could not be carried out to its end. */
   batchFailed(lane: Lane, error: unknown): void;
   log(lane: Lane, message: Extract<LaneMessage, { type: 'log' }>): void;
+  job(lane: Lane, request: JobRequest): void;
+  jobAborted(lane: Lane, id: number): void;
 }
 
 /** How a lane ended. `error` is undefined when it had been asked to. */
@@ -53,7 +58,7 @@ export interface LaneEnd {
  */
 const PUBLISH_BYTES = 48 * 1024;
 
-export class Lane {
+export class Lane implements JobOwner {
   /** Connections that live here. Kept by the frontend. */
   connections = 0;
   /** HTTP requests and upgrades that wait for this lane's answer. Kept by the frontend. */
@@ -61,6 +66,8 @@ export class Lane {
   /** Bits of HookBit: what the app has; 0 until ready. */
   hooks = 0;
   threadId = 0;
+  /** Where its app's jobs are; undefined until ready, and where it names none. */
+  jobs: JobModule | undefined;
   /** Whether the lane has imported its app and takes records. */
   ready = false;
   /** Resolves once the lane's task has ended and all that it had finished was delivered. */
@@ -269,11 +276,18 @@ export class Lane {
       case 'ready':
         this.hooks = message.hooks;
         this.threadId = message.threadId;
+        this.jobs = message.jobs === undefined ? undefined : { url: message.jobs, version: 0 };
         this.ready = true;
         this.settleStart.resolve();
         break;
       case 'failed':
         this.settleStart.reject(appError(message));
+        break;
+      case 'job':
+        this.events.job(this, message.request);
+        break;
+      case 'jobAborted':
+        this.events.jobAborted(this, message.id);
         break;
       case 'stopped':
         this.unsettled = message.unsettled;
@@ -293,6 +307,10 @@ export class Lane {
     } finally {
       batch.free();
     }
+  }
+
+  jobEnded(id: number, failure: JobFailure | undefined): void {
+    this.port.postMessage({ type: 'jobEnded', id, failure } satisfies LaneCommand);
   }
 
   /** Asks the lane to end. @returns how it ended */
