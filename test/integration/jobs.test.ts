@@ -1,7 +1,6 @@
 /** Jobs: work that handlers, or the main thread, hand to other threads. */
 import type { JobResult, RunningGateway } from 'threadgate';
 import { describe, expect, test } from 'vitest';
-import { connect } from '../support/client.js';
 import { sharedGateway, startGateway } from '../support/gateway.js';
 import { connectRunner } from '../support/runner.js';
 import { until } from '../support/until.js';
