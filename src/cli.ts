@@ -23,6 +23,10 @@ interface Flags {
   idleTimeout?: number;
   jobThreads?: number;
   maxQueuedJobs?: number;
+  drainTimeoutMs?: number;
+  drainDelayMs?: number;
+  drainCode?: number;
+  drainReason?: string;
   compression?: 'off' | 'shared' | 'dedicated';
   logLevel: NonNullable<GatewayOptions['logLevel']>;
 }
@@ -105,6 +109,24 @@ function createCommand(): Command {
         wholeNumber,
       ),
     )
+    .addOption(
+      option(
+        '--drain-timeout-ms <milliseconds>',
+        'time for the end in good order after SIGTERM (default: 5000)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option(
+        '--drain-delay-ms <milliseconds>',
+        'part of it in which new clients are still taken (default: 0)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option('--drain-code <code>', 'close code that clients get then (default: 1001)').argParser(
+        wholeNumber,
+      ),
+    )
+    .addOption(option('--drain-reason <text>', 'and the reason (default: server shutting down)'))
     .addOption(
       option('--compression <kind>', 'permessage-deflate (default: off)').choices([
         'off',

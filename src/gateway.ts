@@ -1,6 +1,6 @@
 /** Builds the gateway's parts, connects them, and owns their life. The only file that knows them all. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { locateApp } from './app-module.js';
+import { Drain, type DrainOptions } from './drain.js';
 import { ClosedError } from './errors.js';
 import { AdminListener } from './frontend/admin.js';
 import { Backpressure } from './frontend/backpressure.js';
@@ -19,7 +19,13 @@ import { type JobModule, type JobOwner, Jobs } from './jobs/jobs.js';
 import type { Lane } from './lanes/lane.js';
 import { Lanes } from './lanes/lanes.js';
 import { createLog, type Logger } from './log.js';
-import { type GatewayOptions, type Options, parseOptions } from './options.js';
+import {
+  type CloseOptions,
+  type GatewayOptions,
+  type Options,
+  parseCloseOptions,
+  parseOptions,
+} from './options.js';
 import type { GatewayStats } from './stats.js';
 import { encodeData } from './wire/data.js';
 import { createDirectoryMemory } from './wire/directory.js';
@@ -29,11 +35,13 @@ import { checkName } from './wire/topics.js';
 
 const LANE_DIED_CODE = 1012;
 const LANE_DIED_REASON = 'handler restarted';
-const GOING_AWAY_CODE = 1001;
-const GOING_AWAY_REASON = 'server shutting down';
 
-/** Milliseconds that clients have, after their close frame, to end their side, before their sockets are dropped. */
-const LINGER_MS = 1_000;
+/**
+ * Milliseconds that clients have, after their close frame, to end their side, before their sockets are dropped: what is
+ * left of the drain's time, within these bounds.
+ */
+const LINGER_LEAST_MS = 300;
+const LINGER_LONGEST_MS = 1_000;
 
 /** A running gateway. To be used on the main thread. */
 export interface RunningGateway {
@@ -55,10 +63,13 @@ export interface RunningGateway {
     options?: RunOptions,
   ): Promise<JobResult<JobValue<Name>>>;
   /**
-   * Stops listening, closes all connections with 1001, runs their `close` hooks, and ends the lanes.
-   * Takes at most `closeTimeoutMs` and a little. May be called again: it is the same close.
+   * Ends the gateway in good order: `/readyz` says no from now on; after `drainDelayMs` it stops listening, finishes what
+   * is under way, closes the connections, in portions where there are many, with 1001 or a code of your own, runs their
+   * `close` hooks, and ends the lanes. The log's last line counts what was closed, finished and cut off.
+   * Takes as long as it needs, and at most `drainTimeoutMs` and a little. May be called again: it is the same close.
+   * @throws {OptionError} `ERR_THREADGATE_OPTION` (rejects) for an option that cannot be; then nothing is closed
    */
-  close(): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** See `createGateway` in index.ts. */
@@ -86,6 +97,7 @@ class Gateway implements RunningGateway {
   private readonly jobCalls: JobCalls;
   private readonly listener: Listener;
   private readonly admin: AdminListener;
+  private readonly drain: Drain;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -95,7 +107,6 @@ class Gateway implements RunningGateway {
   ) {
     const memory = createDirectoryMemory(options.maxConnections);
     const uwsApp = uws.App();
-    const serving = (): boolean => this.closing === undefined;
     this.connections = new Connections(memory);
     this.topics = new TopicSender(uwsApp);
     this.hub = new Hub((name, publication) => this.topics.send(name, publication));
@@ -108,7 +119,6 @@ class Gateway implements RunningGateway {
     const bodies = new RequestBodies(options.maxBody, options.maxInboundPerLane);
     this.requests = new Requests(
       bodies,
-      serving,
       () => this.lanes.forRequest(),
       opening => this.connections.hasRoomFor(opening),
     );
@@ -118,7 +128,9 @@ class Gateway implements RunningGateway {
       request: request => this.jobs.request(owner, request),
       aborted: id => this.jobs.abort(owner, id),
     });
-    this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure);
+    this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure, connection =>
+      this.drain.finished(connection),
+    );
     this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
       batch: (lane, batch) => this.writer.execute(lane, batch),
       batchFailed: (lane, error) =>
@@ -137,14 +149,15 @@ class Gateway implements RunningGateway {
       this.backpressure,
       this.hub,
       options,
-      serving,
       () => this.lanes.forConnection(),
       {
         overflowed: connection =>
           this.warn(connection, 'messages outran their handlers: closed with 1013', {}),
+        takenOff: connection => this.drain.takenOff(connection),
       },
     );
     this.listener = new Listener(uwsApp, this.sockets, this.requests);
+    this.drain = new Drain(this.connections, this.requests, this.listener, this.lanes, this.jobs, log);
     this.admin = new AdminListener(
       () => this.ready,
       () => this.stats,
@@ -163,7 +176,10 @@ class Gateway implements RunningGateway {
       const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
       this.log.info({ lanes: this.options.lanes, admin }, `listening on http://${shown}:${port}`);
     } catch (error) {
-      await this.close();
+      this.closing = Promise.resolve();
+      this.listener.close();
+      await this.lanes.stop(0);
+      await this.release();
       throw error;
     }
   }
@@ -236,43 +252,36 @@ class Gateway implements RunningGateway {
     this.log.warn({ lane: lane.index, connection: directory.id(slot), ...fields }, message);
   }
 
-  close(): Promise<void> {
-    this.closing ??= this.shutDown();
-    return this.closing;
+  close(options: CloseOptions = {}): Promise<void> {
+    try {
+      const { drainTimeoutMs, code, reason } = parseCloseOptions(options);
+      this.closing ??= this.shutDown({
+        drainDelayMs: this.options.drainDelayMs,
+        drainTimeoutMs: drainTimeoutMs ?? this.options.drainTimeoutMs,
+        drainCode: code ?? this.options.drainCode,
+        drainReason: reason ?? (code === undefined ? this.options.drainReason : ''),
+      });
+      return this.closing;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  private async shutDown(): Promise<void> {
-    const deadline = performance.now() + this.options.closeTimeoutMs;
-    const left = (): number => Math.max(0, deadline - performance.now());
-    this.listener.stopListening();
-    await this.endConnections(left);
-    const unsettled = await this.lanes.stop(left());
-    for (const lane of this.lanes.list) this.requests.laneDied(lane);
-    await this.jobs.close();
-    if (unsettled > 0) this.log.warn({ hooks: unsettled }, 'hooks were cut off: they did not settle in time');
+  private async shutDown(options: DrainOptions): Promise<void> {
+    const deadline = performance.now() + options.drainTimeoutMs;
+    await this.drain.run(options);
+    await this.release();
+    // Clients now answer the close frame and end their side. Who does not is dropped.
+    const lingerMs = Math.min(Math.max(deadline - performance.now(), LINGER_LEAST_MS), LINGER_LONGEST_MS);
+    setTimeout(() => this.listener.close(), lingerMs).unref();
+  }
+
+  /** Gives back everything but the sockets of clients. */
+  private async release(): Promise<void> {
     this.backpressure.stop();
     await this.hub.close();
     this.admin.close();
     this.requests.corkHolder?.close();
-    // Clients now answer the close frame and end their side. Who does not is dropped.
-    setTimeout(() => this.listener.close(), LINGER_MS).unref();
-  }
-
-  /** Closes every connection with 1001, after what waits for it; who does not read in time is closed all the same. */
-  private async endConnections(left: () => number): Promise<void> {
-    const endAll = (which: (connection: Connection) => boolean): void => {
-      for (const connection of this.connections.all()) {
-        if (connection.ws !== undefined && which(connection)) {
-          this.end(connection, 'shutdown', GOING_AWAY_CODE, GOING_AWAY_REASON);
-        }
-      }
-    };
-    endAll(({ ws }) => ws?.getBufferedAmount() === 0);
-    while (this.connections.openCount > 0 && left() > 0) {
-      await delay(Math.min(20, left()));
-      endAll(({ ws }) => ws?.getBufferedAmount() === 0);
-    }
-    endAll(() => true);
   }
 
   get stats(): GatewayStats {

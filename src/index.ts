@@ -40,7 +40,7 @@ export {
 } from './errors.js';
 export type { RunningGateway } from './gateway.js';
 export type { JobContext, JobError, JobResult, Jobs, RunOptions } from './job.js';
-export type { GatewayOptions } from './options.js';
+export type { CloseOptions, GatewayOptions } from './options.js';
 export type { GatewayStats, JobStats, LaneStats } from './stats.js';
 
 /**

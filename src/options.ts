@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { OptionError } from './errors.js';
+import { CLOSE_CODES, isCloseCode, LONGEST_REASON_BYTES } from './wire/close.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -11,6 +12,15 @@ const bytes = z
   .int()
   .min(1)
   .max(1024 * MiB);
+
+const drainTimeoutMs = z.int().min(0).max(3_600_000);
+const closeCode = z.int().refine(isCloseCode, `must be ${CLOSE_CODES}`);
+const closeReason = z
+  .string()
+  .refine(
+    reason => Buffer.byteLength(reason) <= LONGEST_REASON_BYTES,
+    `must have at most ${LONGEST_REASON_BYTES} bytes`,
+  );
 
 export const optionsSchema = z.strictObject({
   /** The app's module: a path (relative to the working directory) or a file: URL. */
@@ -74,19 +84,60 @@ export const optionsSchema = z.strictObject({
     .default(() => Math.max(1, availableParallelism() - 1)),
   /** Jobs that may wait for a thread; beyond it `run` answers that there is no room. 0: none waits. */
   maxQueuedJobs: z.int().min(0).max(1_000_000).default(1_000),
-  /** Milliseconds that `close()` gives to hooks that run and clients that still read. 0: none. */
-  closeTimeoutMs: z.int().min(0).max(3_600_000).default(5_000),
+  /**
+   * Milliseconds that `close()` and SIGTERM take at most to end everything in good order, `drainDelayMs` included; what is
+   * not over by then is cut off. 0: at once.
+   */
+  drainTimeoutMs: drainTimeoutMs.default(5_000),
+  /** Milliseconds for which a gateway that is no longer ready still takes new clients, so that load balancers can notice. */
+  drainDelayMs: z.int().min(0).max(3_600_000).default(0),
+  /** Close code that clients get when the gateway closes. */
+  drainCode: closeCode.default(1001),
+  /** Reason beside it: at most 123 bytes. */
+  drainReason: closeReason.default('server shutting down'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
 /** Options as `createGateway` takes them. */
 export type GatewayOptions = z.input<typeof optionsSchema>;
+/** What one call of `close` does otherwise than the gateway's options say. */
+export interface CloseOptions {
+  /** Milliseconds. @default the gateway's `drainTimeoutMs` */
+  drainTimeoutMs?: number | undefined;
+  /** Close code for all clients. @default the gateway's `drainCode`: 1001 */
+  code?: number | undefined;
+  /** Reason beside it. @default the gateway's `drainReason` where no code is given, else none */
+  reason?: string | undefined;
+}
+
 /** Options with every default filled in. */
 export type Options = z.output<typeof optionsSchema>;
 
+const closeSchema = z.strictObject({
+  drainTimeoutMs: drainTimeoutMs.optional(),
+  code: closeCode.optional(),
+  reason: closeReason.optional(),
+});
+
 /** @throws {OptionError} that names the option and quotes its value */
 export function parseOptions(input: GatewayOptions): Options {
-  const result = optionsSchema.safeParse(input);
+  const options = parse(optionsSchema, input);
+  const { drainDelayMs, drainTimeoutMs } = options;
+  if (drainDelayMs > drainTimeoutMs) {
+    throw new OptionError(
+      `option 'drainDelayMs' cannot be ${drainDelayMs}: drainTimeoutMs (${drainTimeoutMs}) includes it`,
+    );
+  }
+  return options;
+}
+
+/** @throws {OptionError} as `parseOptions` */
+export function parseCloseOptions(input: CloseOptions): CloseOptions {
+  return parse(closeSchema, input);
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, input: z.input<Schema>): z.output<Schema> {
+  const result = schema.safeParse(input);
   if (result.success) return result.data;
   const issue = result.error.issues[0] as z.core.$ZodIssue;
   if (issue.code === 'unrecognized_keys') {

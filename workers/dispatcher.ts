@@ -238,6 +238,9 @@ export class Dispatcher {
         case Inbound.topic:
           peer.noteTopic(topicOf(block.toString('utf8', offset, offset + length)), flags === SUBSCRIBED);
           return undefined;
+        case Inbound.finish:
+          this.outbox.record(Outbound.finished, 0, 0, peer.slot, peer.tag);
+          return undefined;
         default:
           throw new Error(`a record of unknown type ${type}`);
       }

@@ -40,7 +40,9 @@ export class Connection {
   topics = 0;
   /** Whether the lane has been told of it. */
   known = false;
-  /** What this side ended it for. */
+  /** Whether no more messages are taken from it; see drain.ts. */
+  finishing = false;
+  /** What this side ended it for. From then on nothing more is sent to it. */
   cause: CloseCause | undefined = undefined;
   /** The writer's list of this connection's frames in the batch at hand; see writer.ts. */
   firstFrame = -1;

@@ -28,6 +28,8 @@ export interface SocketOptions {
 export interface SocketEvents {
   /** A connection sent more than may wait and is closed for it. */
   overflowed(connection: Connection): void;
+  /** The client of a connection that is being finished has taken off some of what waited for it. */
+  takenOff(connection: Connection): void;
 }
 
 type Socket = WebSocket<SocketData>;
@@ -48,7 +50,6 @@ export class Sockets {
     private readonly backpressure: Backpressure,
     private readonly hub: Hub,
     private readonly options: SocketOptions,
-    private readonly serving: () => boolean,
     private readonly laneForConnection: () => Lane | undefined,
     private readonly events: SocketEvents,
   ) {}
@@ -78,7 +79,8 @@ export class Sockets {
     if (req.getHeader('upgrade').toLowerCase() !== 'websocket') return this.requests.handle(res, req);
     if (req.getHeader('sec-websocket-version') !== '13')
       return refuse(res, 426, 'WebSocket version 13 only\n');
-    const lane = this.serving() ? this.laneForConnection() : undefined;
+    if (this.requests.draining) return refuse(res, 503, 'the gateway is closing\n', true);
+    const lane = this.laneForConnection();
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
     if (!lane.has(HookBit.websocket)) return refuse(res, 404, 'no WebSockets here\n');
     if (this.connections.full) return refuse(res, 503, 'too many connections\n');
@@ -115,7 +117,8 @@ export class Sockets {
     const connection = connectionOf(ws);
     this.messagesIn++;
     this.bytesIn += data.byteLength;
-    if (connection.cause !== undefined || !connection.lane.has(HookBit.message)) return;
+    if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit.message))
+      return;
     if (connection.lane.admit(connection, data.byteLength)) {
       this.tell(connection, Inbound.message, isBinary ? BINARY : 0, 0, new Uint8Array(data));
     } else {
@@ -127,7 +130,7 @@ export class Sockets {
     const connection = connectionOf(ws);
     // uWebSockets has answered the ping by itself: also pongs may not pile up for a client that does not read.
     if (hook === 'ping' && !this.backpressure.check(connection)) return;
-    if (connection.cause !== undefined || !connection.lane.has(HookBit[hook])) return;
+    if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit[hook])) return;
     if (connection.lane.admit(connection, data.byteLength)) {
       this.tell(connection, type, 0, 0, new Uint8Array(data));
     } else {
@@ -143,6 +146,7 @@ export class Sockets {
 
   private drain(ws: Socket): void {
     const connection = connectionOf(ws);
+    if (connection.finishing) this.events.takenOff(connection);
     if (!this.backpressure.check(connection)) return;
     if (connection.buffered === 0 && connection.lane.has(HookBit.drain))
       this.tell(connection, Inbound.drain, 0, 0, NO_BYTES);

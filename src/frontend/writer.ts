@@ -37,6 +37,8 @@ export class Writer {
     private readonly requests: Requests,
     private readonly hub: Hub,
     private readonly backpressure: Backpressure,
+    /** A connection's hooks have settled, and everything that they sent was carried out. */
+    private readonly finished: (connection: Connection) => void,
   ) {}
 
   execute(lane: Lane, batch: BatchReader): void {
@@ -97,6 +99,9 @@ export class Writer {
       case Outbound.terminate:
         connection.cause ??= 'app';
         ws.close();
+        break;
+      case Outbound.finished:
+        this.finished(connection);
         break;
       case Outbound.ping:
         ws.ping(this.view(batch.offset, batch.length));

@@ -29,6 +29,8 @@ export const Inbound = {
   writable: 10,
   /** Another lane changed this peer's topics. flags: SUBSCRIBED. payload: topic. */
   topic: 11,
+  /** No message of this connection comes after this: `finished` is the answer. */
+  finish: 12,
 } as const;
 
 /** Lane to main thread, through a batch. */
@@ -58,6 +60,8 @@ export const Outbound = {
   responseChunk: 13,
   /** target: token. flags: ABORTED when the body could not be finished. */
   responseEnd: 14,
+  /** The connection's hooks have settled, up to its `finish`. What they sent stands before. */
+  finished: 15,
 } as const;
 
 /** flags of a record */

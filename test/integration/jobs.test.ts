@@ -342,7 +342,7 @@ describe('jobs of one that is gone', () => {
   });
 
   test('are waited for by the hooks that closing waits for', async () => {
-    const gateway = await startGateway('run-jobs.mjs', { lanes: 1, jobThreads: 1, closeTimeoutMs: 10_000 });
+    const gateway = await startGateway('run-jobs.mjs', { lanes: 1, jobThreads: 1, drainTimeoutMs: 10_000 });
     const runner = await connectRunner(gateway.port);
     const answer = runner.run(async peer => (await peer.gateway.run('burn', 200)).ok);
     await until('it runs', () => gateway.stats.jobs.running === 1);
