@@ -82,7 +82,7 @@ export class Drain {
   async run(options: DrainOptions): Promise<void> {
     this.options = options;
     const { drainTimeoutMs, drainDelayMs } = options;
-    const { connections, requests, log } = this;
+    const { connections, requests, jobs, log } = this;
     const began = performance.now();
     const keptBack = Math.min(drainTimeoutMs * KEPT_BACK_SHARE, KEPT_BACK_LONGEST_MS);
     const leftUntil = (end: number) => (): number => Math.max(0, began + end - performance.now());
@@ -94,6 +94,7 @@ export class Drain {
     );
     await delay(Math.min(drainDelayMs, drainTimeoutMs));
     const answered = requests.answered;
+    const jobsBefore = jobs.cutOff;
     this.listener.stopListening();
     requests.drain();
     await this.finishConnections(leftForClosing);
@@ -101,10 +102,11 @@ export class Drain {
     this.cutOffConnections();
     while (this.busy && left() > 0) await delay(LOOK_EVERY_MS);
     const hooks = await this.lanes.stop(left());
+    await jobs.close();
     const counts: DrainCounts = {
       closed: this.closed,
       finished: requests.answered - answered,
-      cutOff: { connections: this.cutOff, requests: requests.stop(), hooks, jobs: await this.jobs.close() },
+      cutOff: { connections: this.cutOff, requests: requests.stop(), hooks, jobs: jobs.cutOff - jobsBefore },
       ms: Math.round(performance.now() - began),
     };
     const allDone = Object.values(counts.cutOff).every(count => count === 0);

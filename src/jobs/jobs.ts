@@ -62,6 +62,8 @@ interface Pool {
 }
 
 export class Jobs {
+  /** Jobs that were aborted because their owner ended, or the gateway closed. */
+  cutOff = 0;
   private readonly byOwner = new Map<JobOwner, Map<number, Job>>();
   /** First come, first served. */
   private readonly waiting = new Set<Job>();
@@ -206,7 +208,10 @@ export class Jobs {
 
   /** Its owner is gone. */
   private abandon(owner: JobOwner): void {
-    for (const id of [...(this.byOwner.get(owner)?.keys() ?? [])]) this.abort(owner, id);
+    for (const id of [...(this.byOwner.get(owner)?.keys() ?? [])]) {
+      this.cutOff++;
+      this.abort(owner, id);
+    }
     this.byOwner.delete(owner);
   }
 
@@ -233,14 +238,15 @@ export class Jobs {
     else this.failedByCode.set(code, (this.failedByCode.get(code) ?? 0) + 1);
   }
 
-  /** Aborts everything. @returns how many jobs were cut off, once their threads are gone */
-  async close(): Promise<number> {
+  /** Aborts everything. Resolves once all threads are gone. */
+  async close(): Promise<void> {
     this.closed = true;
-    const cutOff = [...this.waiting, ...this.running];
     // Those that wait first, so that none of them is started.
-    for (const job of cutOff) this.stop(job, { code: 'ERR_THREADGATE_CLOSED', message: '' });
+    for (const job of [...this.waiting, ...this.running]) {
+      this.cutOff++;
+      this.stop(job, { code: 'ERR_THREADGATE_CLOSED', message: '' });
+    }
     await Promise.all([...[...this.pools.values()].map(({ piscina }) => piscina.destroy()), ...this.ending]);
-    return cutOff.length;
   }
 
   get stats(): JobStats {
