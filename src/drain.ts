@@ -1,19 +1,19 @@
 /**
  * The drain: how a gateway ends without cutting off what is under way. Main thread.
  *
- *     not ready ── drainDelayMs ──> no new clients ── portions ──> connections closed ──> close hooks, requests ──> lanes ended
+ *     not ready ── drainDelayMs ──> not listening ── portions ──> connections closed ── close hooks, requests ──> ended
  *
  * Each connection is closed in the order of its own messages: from its turn on nothing more is taken from it, a record
- * goes behind what it has sent (`finish`), and comes back behind all that its hooks sent for it (`finished`). Once that
- * has been taken off by the client, the close frame follows. So who reads gets every reply to what was taken in.
+ * goes behind what it has sent (`finish`), and comes back behind all that its hooks sent for it (`finished`). Once the
+ * client has taken that off, the close frame follows. So who reads gets every reply to what was taken in.
  *
  * **Portions.** Clients that are closed come back, to other gateways, and each return costs those a handshake and an
- * `open` hook. 200 a second are no burden, so that is the pace: ten or fewer go at once, 100 within half a second, and
+ * `open` hook. 200 a second are no burden, so that is the pace: fewer than 20 go at once, 100 within half a second, and
  * only so many as would not be through in time go faster, spread evenly over the time there is (10,000 within the default
- * of 5 s: 150 every 50 ms).
+ * of 5 s: 167 every 50 ms).
  *
  * **Time.** `drainTimeoutMs` bounds the whole. Its last fifth, a second at most, is kept back: when it begins, whoever
- * has not taken off what waits for him, or whose hooks still run, is closed all the same; then close hooks and requests
+ * has not taken off what waits, or whose hooks still run, is closed all the same; then close hooks and requests
  * have the rest. Nothing waits for the time to pass: the drain is over when all is done.
  */
 import { setTimeout as delay } from 'node:timers/promises';

@@ -76,7 +76,10 @@ export const optionsSchema = z.strictObject({
     .max(256 * MiB)
     .refine(n => (n & (n - 1)) === 0, 'must be a power of two')
     .default(1 * MiB),
-  /** Threads that run jobs; started when there are jobs, ended when there have been none for a while. Default: cores − 1, at least 1. */
+  /**
+   * Most worker threads that run jobs; started when there are jobs, ended when there have been none for a while.
+   * Default: cores − 1, at least 1.
+   */
   jobThreads: z
     .int()
     .min(1)
@@ -85,11 +88,11 @@ export const optionsSchema = z.strictObject({
   /** Jobs that may wait for a thread; beyond it `run` answers that there is no room. 0: none waits. */
   maxQueuedJobs: z.int().min(0).max(1_000_000).default(1_000),
   /**
-   * Milliseconds that `close()` and SIGTERM take at most to end everything in good order, `drainDelayMs` included; what is
-   * not over by then is cut off. 0: at once.
+   * Milliseconds that `close()` and SIGTERM take at most to end everything in good order, `drainDelayMs` included; what
+   * is not over by then is cut off. 0: at once.
    */
   drainTimeoutMs: drainTimeoutMs.default(5_000),
-  /** Milliseconds for which a gateway that is no longer ready still takes new clients, so that load balancers can notice. */
+  /** Milliseconds for which a gateway no longer ready still takes new clients, so that load balancers can notice. */
   drainDelayMs: z.int().min(0).max(3_600_000).default(0),
   /** Close code that clients get when the gateway closes. */
   drainCode: closeCode.default(1001),
