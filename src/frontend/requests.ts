@@ -179,12 +179,17 @@ export class Requests {
   private readonly writeWhole = (): void => {
     const { res, isHead } = this.answering as Pending;
     const batch = this.batch as BatchReader;
-    const bodyAt = batch.offset + batch.tag;
     const bodyLength = batch.length - batch.tag;
     writeStatusAndHeaders(res, batch, batch.tag);
-    if (isHead || hasNoBody(batch.aux)) res.endWithoutBody(undefined, this.draining);
-    else
-      res.end(bodyLength === 0 ? NO_BYTES : new Uint8Array(batch.memory, bodyAt, bodyLength), this.draining);
+    if (isHead || hasNoBody(batch.aux)) {
+      // Given any argument, it would wait for a body.
+      if (this.draining) res.writeHeader('connection', 'close');
+      res.endWithoutBody();
+    } else {
+      const body =
+        bodyLength === 0 ? NO_BYTES : new Uint8Array(batch.memory, batch.offset + batch.tag, bodyLength);
+      res.end(body, this.draining);
+    }
   };
 
   private readonly writeHead = (): void => {
