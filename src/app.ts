@@ -6,6 +6,8 @@
  * Everything here is seen by code on a lane (a worker thread).
  */
 
+import type { JobData, JobName, JobResult, JobValue, RunOptions } from './job.js';
+
 type MaybePromise<T> = T | Promise<T>;
 
 /** Anything that `new Headers()` accepts. */
@@ -199,6 +201,30 @@ export interface Gateway {
   readonly log: Log;
   /** Sends to all subscribers of a topic, in all namespaces or in one. */
   publish(topic: string, data: Data, options?: PublishOptions): void;
+  /**
+   * Hands CPU work to another thread: runs an export of the module that the app's `jobs` names.
+   *
+   * The data go straight to the job's thread and its value comes straight back, both as structured clones, or
+   * transferred where asked for. As many jobs as `jobThreads` run at the same time; up to `maxQueuedJobs` wait, first
+   * come, first served. A job that is aborted or out of time is stopped by ending its thread, wherever it stands; so
+   * a job should hold nothing outside its thread that must be given back.
+   *
+   * Never rejects. A lane that ends, and a gateway that closes, abort what runs for them.
+   *
+   * @returns `{ ok: true, value }`, or `{ ok: false, error }` where `error.code` says why: `ERR_THREADGATE_JOB_UNKNOWN`,
+   * `…_JOB_FAILED`, `…_JOB_TIMEOUT`, `…_JOB_ABORTED`, `…_JOB_QUEUE_FULL`, `ERR_THREADGATE_DATA` for what cannot be
+   * cloned, `ERR_THREADGATE_OPTION`, `ERR_THREADGATE_CLOSED`
+   * @example
+   * ```ts
+   * const result = await peer.gateway.run('thumbnail', bytes, { timeout: 2_000 });
+   * peer.send(result.ok ? result.value : `sorry: ${result.error.message}`);
+   * ```
+   */
+  run<Name extends JobName>(
+    name: Name,
+    data?: JobData<Name>,
+    options?: RunOptions,
+  ): Promise<JobResult<JobValue<Name>>>;
 }
 
 /** The default export of an app's module. Every lane imports that module for itself. */
@@ -206,6 +232,11 @@ export interface App {
   websocket?: Partial<Hooks>;
   /** Takes every HTTP request that is no WebSocket upgrade. Without it they are answered with 404. */
   fetch?(request: Request, gateway: Gateway): MaybePromise<Response>;
+  /**
+   * Threadgate only: the module whose exports are the jobs of `gateway.run`, relative to the app's own module or as a
+   * file: URL. It is imported on threads of its own, never on a lane, when its first job is asked for.
+   */
+  jobs?: string | URL;
 }
 
 /**

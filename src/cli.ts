@@ -23,6 +23,12 @@ interface Flags {
   maxBackpressure?: number;
   maxConnections?: number;
   idleTimeout?: number;
+  jobThreads?: number;
+  maxQueuedJobs?: number;
+  drainTimeoutMs?: number;
+  drainDelayMs?: number;
+  drainCode?: number;
+  drainReason?: string;
   compression?: 'off' | 'shared' | 'dedicated';
   logLevel: NonNullable<GatewayOptions['logLevel']>;
   hangTimeout?: number;
@@ -97,6 +103,35 @@ function createCommand(): Command {
         'drop silent connections; 8 to 960, 0: never (default: 120)',
       ).argParser(wholeNumber),
     )
+    .addOption(
+      option(
+        '--job-threads <number>',
+        'most worker threads that run jobs (default: cores - 1, at least 1)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option('--max-queued-jobs <number>', 'jobs that may wait for a thread (default: 1000)').argParser(
+        wholeNumber,
+      ),
+    )
+    .addOption(
+      option(
+        '--drain-timeout-ms <milliseconds>',
+        'time for the end in good order after SIGTERM (default: 5000)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option(
+        '--drain-delay-ms <milliseconds>',
+        'part of it in which new clients are still taken (default: 0)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option('--drain-code <code>', 'close code that clients get then (default: 1001)').argParser(
+        wholeNumber,
+      ),
+    )
+    .addOption(option('--drain-reason <text>', 'and the reason (default: server shutting down)'))
     .addOption(
       option('--compression <kind>', 'permessage-deflate (default: off)').choices([
         'off',

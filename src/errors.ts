@@ -17,6 +17,8 @@ export class ThreadgateError extends Error {
 
 /** An option has a value that it cannot have. */
 export class OptionError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_OPTION';
+
   constructor(message: string) {
     super('ERR_THREADGATE_OPTION', message);
   }
@@ -45,13 +47,17 @@ export class PlatformError extends ThreadgateError {
 
 /** The gateway is closing or closed. */
 export class ClosedError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_CLOSED';
+
   constructor() {
     super('ERR_THREADGATE_CLOSED', 'the gateway is closed');
   }
 }
 
-/** Something was to be sent that has no form on the wire. */
+/** Something was to be sent that has no form on the wire, or no copy on another thread. */
 export class DataError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_DATA';
+
   constructor(message: string) {
     super('ERR_THREADGATE_DATA', message);
   }
@@ -90,6 +96,51 @@ export class HookFailure extends ThreadgateError {
   constructor(hook: string, cause: unknown) {
     const said = cause instanceof Error ? cause.message : describe(cause);
     super('ERR_THREADGATE_HOOK', `the ${hook} hook failed: ${said}`, { cause });
+  }
+}
+
+/** `gateway.run` was asked for a job that there is not. */
+export class UnknownJobError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_JOB_UNKNOWN';
+
+  constructor(message: string) {
+    super('ERR_THREADGATE_JOB_UNKNOWN', message);
+  }
+}
+
+/** A job threw or rejected, its module could not be imported, or its thread ended. `cause` is what was thrown. */
+export class JobFailedError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_JOB_FAILED';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_THREADGATE_JOB_FAILED', message, options);
+  }
+}
+
+/** A job was not through when its time was up. Its thread was ended, if it had begun. */
+export class JobTimeoutError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_JOB_TIMEOUT';
+
+  constructor(message: string) {
+    super('ERR_THREADGATE_JOB_TIMEOUT', message);
+  }
+}
+
+/** A job was aborted by the signal of who asked for it. `cause` is the signal's reason. */
+export class JobAbortedError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_JOB_ABORTED';
+
+  constructor(name: string, reason: unknown) {
+    super('ERR_THREADGATE_JOB_ABORTED', `the job '${name}' was aborted`, { cause: reason });
+  }
+}
+
+/** All threads for jobs are busy, and as many jobs wait as may. */
+export class JobQueueFullError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_JOB_QUEUE_FULL';
+
+  constructor(message: string) {
+    super('ERR_THREADGATE_JOB_QUEUE_FULL', message);
   }
 }
 

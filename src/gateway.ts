@@ -1,6 +1,6 @@
 /** Builds the gateway's parts, connects them, and owns their life. The only file that knows them all. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { locateApp } from './app-module.js';
+import { Drain, type DrainOptions } from './drain.js';
 import { ClosedError } from './errors.js';
 import { AdminListener } from './frontend/admin.js';
 import { Backpressure } from './frontend/backpressure.js';
@@ -15,22 +15,32 @@ import { TopicSender } from './frontend/topics.js';
 import { uws } from './frontend/uws.js';
 import { Writer } from './frontend/writer.js';
 import { Hub } from './hub/hub.js';
+import type { JobData, JobName, JobResult, JobValue, RunOptions } from './job.js';
+import { type JobModule, type JobOwner, Jobs } from './jobs/jobs.js';
 import { Balancer } from './lanes/balancer.js';
 import type { Lane } from './lanes/lane.js';
 import { Lanes } from './lanes/lanes.js';
 import { createLog, type Logger } from './log.js';
-import { type GatewayOptions, type Options, parseOptions } from './options.js';
+import {
+  type CloseOptions,
+  type GatewayOptions,
+  type Options,
+  parseCloseOptions,
+  parseOptions,
+} from './options.js';
 import type { GatewayStats } from './stats.js';
 import { encodeData } from './wire/data.js';
 import { createDirectoryMemory } from './wire/directory.js';
+import { JobCalls } from './wire/job-calls.js';
 import { HookBit, TOPIC_SEPARATOR } from './wire/records.js';
 import { checkName } from './wire/topics.js';
 
-const GOING_AWAY_CODE = 1001;
-const GOING_AWAY_REASON = 'server shutting down';
-
-/** Milliseconds that clients have, after their close frame, to end their side, before their sockets are dropped. */
-const LINGER_MS = 1_000;
+/**
+ * Milliseconds that clients have, after their close frame, to end their side, before their sockets are dropped: what is
+ * left of the drain's time, within these bounds.
+ */
+const LINGER_LEAST_MS = 300;
+const LINGER_LONGEST_MS = 1_000;
 
 /** A running gateway. To be used on the main thread. */
 export interface RunningGateway {
@@ -45,18 +55,28 @@ export interface RunningGateway {
    * @throws {DataError} `ERR_THREADGATE_DATA` for data with no form on the wire
    */
   publish(topic: string, data: unknown, options?: { namespace?: string; compress?: boolean }): Promise<void>;
+  /** Runs one of the app's jobs on another thread, as `run` of the gateway that handlers have does. Never rejects. */
+  run<Name extends JobName>(
+    name: Name,
+    data?: JobData<Name>,
+    options?: RunOptions,
+  ): Promise<JobResult<JobValue<Name>>>;
+  /**
   /**
    * Brings in the app's code anew, lane by lane: each new lane has a module graph of its own. Connections stay, no message
-   * is lost, doubled or reordered; see the `resume` hook. Hooks and requests under way have `closeTimeoutMs`.
+   * is lost, doubled or reordered; see the `resume` hook. Hooks and requests under way have `drainTimeoutMs`.
    * @throws {AppError} `ERR_THREADGATE_APP` when the new code cannot be used: then the old goes on
    * @throws {ClosedError} `ERR_THREADGATE_CLOSED` once the gateway is closing
    */
   reload(): Promise<void>;
   /**
-   * Stops listening, closes all connections with 1001, runs their `close` hooks, and ends the lanes.
-   * Takes at most `closeTimeoutMs` and a little. May be called again: it is the same close.
+   * Ends the gateway in good order: `/readyz` says no from now on; after `drainDelayMs` it stops listening, finishes what
+   * is under way, closes the connections, in portions where there are many, with 1001 or a code of your own, runs their
+   * `close` hooks, and ends the lanes. The log's last line counts what was closed, finished and cut off.
+   * Takes as long as it needs, and at most `drainTimeoutMs` and a little. May be called again: it is the same close.
+   * @throws {OptionError} `ERR_THREADGATE_OPTION` (rejects) for an option that cannot be; then nothing is closed
    */
-  close(): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** See `createGateway` in index.ts. */
@@ -81,8 +101,11 @@ class Gateway implements RunningGateway {
   private readonly writer: Writer;
   private readonly lanes: Lanes;
   private readonly takeover: Takeover;
+  private readonly jobs: Jobs;
+  private readonly jobCalls: JobCalls;
   private readonly listener: Listener;
   private readonly admin: AdminListener;
+  private readonly drain: Drain;
   private balancer: Balancer | undefined;
   private closing: Promise<void> | undefined;
 
@@ -93,7 +116,6 @@ class Gateway implements RunningGateway {
   ) {
     const memory = createDirectoryMemory(options.maxConnections);
     const uwsApp = uws.App();
-    const serving = (): boolean => this.closing === undefined;
     this.connections = new Connections(memory);
     this.topics = new TopicSender(uwsApp);
     this.hub = new Hub((name, publication) => this.topics.send(name, publication));
@@ -106,7 +128,6 @@ class Gateway implements RunningGateway {
     const bodies = new RequestBodies(options.maxBody, options.maxInboundPerLane);
     this.requests = new Requests(
       bodies,
-      serving,
       () => this.lanes.forRequest(),
       opening => this.connections.hasRoomFor(opening),
     );
@@ -115,14 +136,27 @@ class Gateway implements RunningGateway {
         this.warn(connection, 'a message is lost: its lane ended while a hook was handling it', {}),
       poisoned: connection => this.warn(connection, 'its messages end lanes: closed with 1011', {}),
     });
-    this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure, (slot, tag) =>
-      this.takeover.left(slot, tag),
+    this.jobs = new Jobs(options);
+    const owner = this.jobOwner();
+    this.jobCalls = new JobCalls({
+      request: request => this.jobs.request(owner, request),
+      aborted: id => this.jobs.abort(owner, id),
+    });
+    this.writer = new Writer(
+      this.connections,
+      this.requests,
+      this.hub,
+      this.backpressure,
+      (slot, tag) => this.takeover.left(slot, tag),
+      connection => this.drain.finished(connection),
     );
     this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
       batch: (lane, batch) => this.writer.execute(lane, batch),
       batchFailed: (lane, error) =>
         this.log.error({ lane: lane.index, err: error }, 'a batch could not be carried out'),
       log: (lane, { level, message, fields }) => this.log[level]({ lane: lane.index, ...fields }, message),
+      job: (lane, request) => this.jobs.request(lane, request),
+      jobAborted: (lane, id) => this.jobs.abort(lane, id),
       died: ({ index, connections }, error) =>
         this.log.error({ lane: index, err: error, connections }, 'lane died; another takes its connections'),
       hangs: lane =>
@@ -142,7 +176,6 @@ class Gateway implements RunningGateway {
       this.backpressure,
       this.hub,
       options,
-      serving,
       {
         forConnection: () => this.lanes.forConnection(),
         at: index => this.lanes.at(index),
@@ -150,9 +183,11 @@ class Gateway implements RunningGateway {
       {
         overflowed: connection =>
           this.warn(connection, 'messages outran their handlers: closed with 1013', {}),
+        takenOff: connection => this.drain.takenOff(connection),
       },
     );
     this.listener = new Listener(uwsApp, this.sockets, this.requests);
+    this.drain = new Drain(this.connections, this.requests, this.listener, this.lanes, this.jobs, log);
     this.admin = new AdminListener(
       () => this.ready,
       () => this.stats,
@@ -172,7 +207,10 @@ class Gateway implements RunningGateway {
       const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
       this.log.info({ lanes: this.options.lanes, admin }, `listening on http://${shown}:${port}`);
     } catch (error) {
-      await this.close();
+      this.closing = Promise.resolve();
+      this.listener.close();
+      await this.lanes.stop(0);
+      await this.release();
       throw error;
     }
   }
@@ -218,9 +256,25 @@ class Gateway implements RunningGateway {
     this.backpressure.published(bytes.length);
   }
 
-  private end(connection: Connection, cause: Connection['cause'], code: number, reason: string): void {
-    connection.cause ??= cause;
-    connection.ws?.end(code, reason);
+  run<Name extends JobName>(
+    name: Name,
+    data?: JobData<Name>,
+    options?: RunOptions,
+  ): Promise<JobResult<JobValue<Name>>> {
+    return this.jobCalls.run(name, data, options) as Promise<JobResult<JobValue<Name>>>;
+  }
+
+  /** The main thread as one who asks for jobs: it has those of the app that the lanes have. */
+  private jobOwner(): JobOwner {
+    const newest = (): JobModule | undefined => this.lanes.list.find(lane => lane.jobs !== undefined)?.jobs;
+    return {
+      get jobs() {
+        return newest();
+      },
+      // It outlives the pool, which aborts what is left when it is closed.
+      ended: new Promise(() => {}),
+      jobEnded: (id, failure) => this.jobCalls.ended(id, failure),
+    };
   }
 
   private warn(connection: Connection, message: string, fields: Record<string, unknown>): void {
@@ -233,7 +287,7 @@ class Gateway implements RunningGateway {
     if (this.closing !== undefined) throw new ClosedError();
     const began = performance.now();
     try {
-      await this.lanes.reload(this.options.closeTimeoutMs);
+      await this.lanes.reload(this.options.drainTimeoutMs);
     } catch (error) {
       this.log.error({ err: error }, 'not reloaded: the old code goes on');
       throw error;
@@ -241,47 +295,41 @@ class Gateway implements RunningGateway {
     this.log.info({ ms: Math.round(performance.now() - began) }, 'reloaded');
   }
 
-  close(): Promise<void> {
-    this.closing ??= this.shutDown();
-    return this.closing;
+  close(options: CloseOptions = {}): Promise<void> {
+    try {
+      const { drainTimeoutMs, code, reason } = parseCloseOptions(options);
+      this.closing ??= this.shutDown({
+        drainDelayMs: this.options.drainDelayMs,
+        drainTimeoutMs: drainTimeoutMs ?? this.options.drainTimeoutMs,
+        drainCode: code ?? this.options.drainCode,
+        drainReason: reason ?? (code === undefined ? this.options.drainReason : ''),
+      });
+      return this.closing;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  private async shutDown(): Promise<void> {
-    const deadline = performance.now() + this.options.closeTimeoutMs;
-    const left = (): number => Math.max(0, deadline - performance.now());
-    this.listener.stopListening();
-    await this.endConnections(left);
-    const unsettled = await this.lanes.stop(left());
-    for (const lane of this.lanes.list) this.requests.laneEnded(lane);
-    if (unsettled > 0) this.log.warn({ hooks: unsettled }, 'hooks were cut off: they did not settle in time');
-    this.backpressure.stop();
+  private async shutDown(options: DrainOptions): Promise<void> {
+    const deadline = performance.now() + options.drainTimeoutMs;
     this.balancer?.stop();
+    await this.drain.run(options);
+    await this.release();
+    // Clients now answer the close frame and end their side. Who does not is dropped.
+    const lingerMs = Math.min(Math.max(deadline - performance.now(), LINGER_LEAST_MS), LINGER_LONGEST_MS);
+    setTimeout(() => this.listener.close(), lingerMs).unref();
+  }
+
+  /** Gives back everything but the sockets of clients. */
+  private async release(): Promise<void> {
+    this.backpressure.stop();
     await this.hub.close();
     this.admin.close();
     this.requests.corkHolder?.close();
-    // Clients now answer the close frame and end their side. Who does not is dropped.
-    setTimeout(() => this.listener.close(), LINGER_MS).unref();
-  }
-
-  /** Closes every connection with 1001, after what waits for it; who does not read in time is closed all the same. */
-  private async endConnections(left: () => number): Promise<void> {
-    const endAll = (which: (connection: Connection) => boolean): void => {
-      for (const connection of this.connections.all()) {
-        if (connection.ws !== undefined && which(connection)) {
-          this.end(connection, 'shutdown', GOING_AWAY_CODE, GOING_AWAY_REASON);
-        }
-      }
-    };
-    endAll(({ ws }) => ws?.getBufferedAmount() === 0);
-    while (this.connections.openCount > 0 && left() > 0) {
-      await delay(Math.min(20, left()));
-      endAll(({ ws }) => ws?.getBufferedAmount() === 0);
-    }
-    endAll(() => true);
   }
 
   get stats(): GatewayStats {
-    const { connections, sockets, writer, topics, hub, requests, lanes } = this;
+    const { connections, sockets, writer, topics, hub, requests, jobs, lanes } = this;
     return {
       uptimeSeconds: (performance.now() - this.startedAt) / 1000,
       ready: this.ready,
@@ -299,6 +347,7 @@ class Gateway implements RunningGateway {
       bytes: { in: sockets.bytesIn, out: writer.bytesOut + topics.bytesOut },
       requests: { total: requests.total, waiting: requests.waiting },
       topics: hub.names,
+      jobs: jobs.stats,
       lanes: lanes.list.map(lane => ({
         index: lane.index,
         ready: lane.ready,

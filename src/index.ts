@@ -25,17 +25,23 @@ export {
   CloseError,
   DataError,
   HookFailure,
+  JobAbortedError,
+  JobFailedError,
+  JobQueueFullError,
+  JobTimeoutError,
   ListenError,
   OptionError,
   PeerGoneError,
   PlatformError,
   ThreadgateError,
   TopicError,
+  UnknownJobError,
   UpgradeError,
 } from './errors.js';
 export type { RunningGateway } from './gateway.js';
-export type { GatewayOptions } from './options.js';
-export type { GatewayStats, LaneStats } from './stats.js';
+export type { JobContext, JobError, JobResult, Jobs, RunOptions } from './job.js';
+export type { CloseOptions, GatewayOptions } from './options.js';
+export type { GatewayStats, JobStats, LaneStats } from './stats.js';
 
 /**
  * Starts a gateway: its lanes first, then its listener. Main thread.

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { OptionError } from './errors.js';
 import type { Logger } from './log.js';
+import { CLOSE_CODES, isCloseCode, LONGEST_REASON_BYTES } from './wire/close.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -12,6 +13,15 @@ const bytes = z
   .int()
   .min(1)
   .max(1024 * MiB);
+
+const drainTimeoutMs = z.int().min(0).max(3_600_000);
+const closeCode = z.int().refine(isCloseCode, `must be ${CLOSE_CODES}`);
+const closeReason = z
+  .string()
+  .refine(
+    reason => Buffer.byteLength(reason) <= LONGEST_REASON_BYTES,
+    `must have at most ${LONGEST_REASON_BYTES} bytes`,
+  );
 
 export const optionsSchema = z.strictObject({
   /** The app's module: a path (relative to the working directory) or a file: URL. */
@@ -67,8 +77,28 @@ export const optionsSchema = z.strictObject({
     .max(256 * MiB)
     .refine(n => (n & (n - 1)) === 0, 'must be a power of two')
     .default(1 * MiB),
-  /** Milliseconds that `close()` gives to hooks that run and clients that still read. 0: none. */
-  closeTimeoutMs: z.int().min(0).max(3_600_000).default(5_000),
+  /**
+   * Most worker threads that run jobs; started when there are jobs, ended when there have been none for a while.
+   * Default: cores − 1, at least 1.
+   */
+  jobThreads: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(() => Math.max(1, availableParallelism() - 1)),
+  /** Jobs that may wait for a thread; beyond it `run` answers that there is no room. 0: none waits. */
+  maxQueuedJobs: z.int().min(0).max(1_000_000).default(1_000),
+  /**
+   * Milliseconds that `close()` and SIGTERM take at most to end everything in good order, `drainDelayMs` included; what
+   * is not over by then is cut off. 0: at once.
+   */
+  drainTimeoutMs: drainTimeoutMs.default(5_000),
+  /** Milliseconds for which a gateway no longer ready still takes new clients, so that load balancers can notice. */
+  drainDelayMs: z.int().min(0).max(3_600_000).default(0),
+  /** Close code that clients get when the gateway closes. */
+  drainCode: closeCode.default(1001),
+  /** Reason beside it: at most 123 bytes. */
+  drainReason: closeReason.default('server shutting down'),
   /** Milliseconds after which a lane whose thread is blocked by a hook is ended and replaced. 0: never. */
   hangTimeoutMs: z.int().min(0).max(3_600_000).default(10_000),
   /** Milliseconds after which a hook's promise is given up and its connection closed with 1011. 0: never. */
@@ -92,12 +122,44 @@ export const optionsSchema = z.strictObject({
 
 /** Options as `createGateway` takes them. */
 export type GatewayOptions = z.input<typeof optionsSchema>;
+/** What one call of `close` does otherwise than the gateway's options say. */
+export interface CloseOptions {
+  /** Milliseconds. @default the gateway's `drainTimeoutMs` */
+  drainTimeoutMs?: number | undefined;
+  /** Close code for all clients. @default the gateway's `drainCode`: 1001 */
+  code?: number | undefined;
+  /** Reason beside it. @default the gateway's `drainReason` where no code is given, else none */
+  reason?: string | undefined;
+}
+
 /** Options with every default filled in. */
 export type Options = z.output<typeof optionsSchema>;
 
+const closeSchema = z.strictObject({
+  drainTimeoutMs: drainTimeoutMs.optional(),
+  code: closeCode.optional(),
+  reason: closeReason.optional(),
+});
+
 /** @throws {OptionError} that names the option and quotes its value */
 export function parseOptions(input: GatewayOptions): Options {
-  const result = optionsSchema.safeParse(input);
+  const options = parse(optionsSchema, input);
+  const { drainDelayMs, drainTimeoutMs } = options;
+  if (drainDelayMs > drainTimeoutMs) {
+    throw new OptionError(
+      `option 'drainDelayMs' cannot be ${drainDelayMs}: drainTimeoutMs (${drainTimeoutMs}) includes it`,
+    );
+  }
+  return options;
+}
+
+/** @throws {OptionError} as `parseOptions` */
+export function parseCloseOptions(input: CloseOptions): CloseOptions {
+  return parse(closeSchema, input);
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, input: z.input<Schema>): z.output<Schema> {
+  const result = schema.safeParse(input);
   if (result.success) return result.data;
   const issue = result.error.issues[0] as z.core.$ZodIssue;
   if (issue.code === 'unrecognized_keys') {

@@ -12,7 +12,19 @@ export interface GatewayStats {
   bytes: { in: number; out: number };
   requests: { total: number; waiting: number };
   topics: number;
+  jobs: JobStats;
   lanes: LaneStats[];
+}
+
+export interface JobStats {
+  /** Threads that there are at the moment. */
+  threads: number;
+  running: number;
+  waiting: number;
+  /** Jobs that brought a value. */
+  completed: number;
+  /** All others, by the code of their error. */
+  failedByCode: Record<string, number>;
 }
 
 export interface LaneStats {

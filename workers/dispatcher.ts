@@ -368,17 +368,27 @@ export class Dispatcher {
 
   /** Takes a message off the account, and lets go of a connection that is through. */
   private finish(peer: LanePeer, type: number, length: number): void {
-    if (type === Inbound.message || type === Inbound.ping || type === Inbound.pong) {
-      const bytes = length + RECORD_COST_BYTES;
-      this.directory.settle(peer.slot, bytes);
-      this.ring.settle(bytes);
-    } else if (type === Inbound.close) {
-      peer.closed();
-      this.peers.forget(peer);
-      this.outbox.record(Outbound.released, 0, 0, peer.slot, peer.tag);
-    } else if (type === Inbound.leave) {
-      this.peers.forget(peer);
-      this.outbox.record(Outbound.left, 0, 0, peer.slot, peer.tag);
+    switch (type) {
+      case Inbound.message:
+      case Inbound.ping:
+      case Inbound.pong: {
+        const bytes = length + RECORD_COST_BYTES;
+        this.directory.settle(peer.slot, bytes);
+        this.ring.settle(bytes);
+        break;
+      }
+      case Inbound.close:
+        peer.closed();
+        this.peers.forget(peer);
+        this.outbox.record(Outbound.released, 0, 0, peer.slot, peer.tag);
+        break;
+      case Inbound.leave:
+        this.peers.forget(peer);
+        this.outbox.record(Outbound.left, 0, 0, peer.slot, peer.tag);
+        break;
+      case Inbound.finish:
+        this.outbox.record(Outbound.finished, 0, 0, peer.slot, peer.tag);
+        break;
     }
   }
 }

@@ -1,6 +1,8 @@
 /** The gateway as an app on this lane sees it. */
 import type { Gateway, Log, Peer, PublishOptions } from '../src/app.js';
+import type { JobName, JobResult, JobValue, RunOptions } from '../src/job.js';
 import type { Directory } from '../src/wire/directory.js';
+import type { JobCalls } from '../src/wire/job-calls.js';
 import type { HookRunner } from './hooks.js';
 import type { Outbox } from './outbox.js';
 import { type LanePeer, type PeerHost, publish } from './peer.js';
@@ -18,6 +20,7 @@ export class LaneGateway implements Gateway, PeerHost {
     readonly directory: Directory,
     readonly outbox: Outbox,
     readonly log: Log,
+    private readonly jobs: JobCalls,
   ) {
     this.byConnection = new Peers(this);
     this.peers = new PeerSet(directory, this.byConnection, undefined);
@@ -25,6 +28,14 @@ export class LaneGateway implements Gateway, PeerHost {
 
   publish(topic: string, data: unknown, options?: PublishOptions): void {
     publish(this.outbox, topic, data, options, options?.namespace);
+  }
+
+  run<Name extends JobName>(
+    name: Name,
+    data?: unknown,
+    options?: RunOptions,
+  ): Promise<JobResult<JobValue<Name>>> {
+    return this.jobs.run(name, data, options) as Promise<JobResult<JobValue<Name>>>;
   }
 
   peersOf(namespace: number): Set<Peer> {

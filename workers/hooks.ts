@@ -37,6 +37,7 @@ export class HookRunner {
           return this.guard(peer, 'open', hooks.open?.(peer));
         }
         case Inbound.leave:
+        case Inbound.finish:
           return undefined; // see Dispatcher.finish
         case Inbound.resume:
           return this.guard(peer, 'resume', hooks.resume?.(peer));

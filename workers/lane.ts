@@ -1,9 +1,11 @@
 /**
  * A lane: one long task on one of Piscina's threads. Imports the app, then reads its ring until it is asked to stop.
  */
+import { existsSync } from 'node:fs';
 import { threadId } from 'node:worker_threads';
 import type { App } from '../src/app.js';
 import { Directory } from '../src/wire/directory.js';
+import { JobCalls } from '../src/wire/job-calls.js';
 import {
   type LaneCommand,
   type LaneMessage,
@@ -48,7 +50,11 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
     const directory = new Directory(task.directory);
     const outbox = new Outbox(port);
     const log = new LaneLog(port);
-    const gateway = new LaneGateway(task.lane, directory, outbox, log);
+    const jobs = new JobCalls({
+      request: request => port.postMessage({ type: 'job', request } satisfies LaneMessage, [request.port]),
+      aborted: id => post({ type: 'jobAborted', id }),
+    });
+    const gateway = new LaneGateway(task.lane, directory, outbox, log, jobs);
     /** What to do once nothing is under way, or time is up. */
     let whenSettled: { unsettled(): number; then(): void; deadline: NodeJS.Timeout } | undefined;
 
@@ -122,6 +128,9 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
           settleWithin(command.withinMs, () => http.unsettled, end);
           dispatcher.goOnFrom(command.from);
           break;
+        case 'jobEnded':
+          jobs.ended(command.id, command.failure);
+          break;
       }
     };
     port.on('message', (message: typeof WAKE | LaneCommand) => {
@@ -129,7 +138,7 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
       else obey(message);
     });
     // The ring may have been filled before the port was listened on: nobody wakes a lane that is not asleep.
-    post({ type: 'ready', hooks: hooksOf(app), threadId });
+    post({ type: 'ready', hooks: hooksOf(app), threadId, jobs: jobsModule(app, task.app) });
     dispatcher.wake();
   });
 }
@@ -161,7 +170,24 @@ async function importApp(url: string): Promise<App> {
   if (app.fetch !== undefined && typeof app.fetch !== 'function') {
     throw new UnusableExports(`'fetch' of the app '${path}' is no function`);
   }
+  checkJobs(app, url);
   return app;
+}
+
+function checkJobs(app: App, url: string): void {
+  const { jobs } = app;
+  if (jobs === undefined) return;
+  const path = new URL(url).pathname;
+  if (typeof jobs !== 'string' && !(jobs instanceof URL))
+    throw new UnusableExports(`'jobs' of the app '${path}' is neither a string nor a URL`);
+  const module = jobsModule(app, url) as string;
+  if (!module.startsWith('file:') || !existsSync(new URL(module)))
+    throw new UnusableExports(`'jobs' of the app '${path}' names '${module}', which is no file`);
+}
+
+/** The module of the app's jobs as a URL. */
+function jobsModule({ jobs }: App, url: string): string | undefined {
+  return jobs === undefined ? undefined : new URL(jobs, url).href;
 }
 
 function hooksOf({ websocket, fetch }: App): number {

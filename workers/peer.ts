@@ -15,6 +15,7 @@ import type {
   WaitForDrainOptions,
 } from '../src/app.js';
 import { CloseError, DataError, PeerGoneError } from '../src/errors.js';
+import { CLOSE_CODES, isCloseCode, LONGEST_REASON_BYTES } from '../src/wire/close.js';
 import { bytesOf, textOf } from '../src/wire/data.js';
 import type { Directory } from '../src/wire/directory.js';
 import { Head } from '../src/wire/head.js';
@@ -38,7 +39,6 @@ const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 
-const LONGEST_REASON_BYTES = 123;
 const LONGEST_PING_BYTES = 125;
 
 /** Names of topics with their namespace, as bytes: an app uses few of them, over and over. */
@@ -356,10 +356,5 @@ class LaneWebSocket implements PeerWebSocket {
 }
 
 function checkClose(code: number): void {
-  const allowed =
-    Number.isInteger(code) &&
-    ((code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) ||
-      (code >= 3000 && code <= 4999));
-  if (!allowed)
-    throw new CloseError(`${code} is no close code: use 1000 to 1014 without 1004 to 1006, or 3000 to 4999`);
+  if (!isCloseCode(code)) throw new CloseError(`${code} is no close code: use ${CLOSE_CODES}`);
 }

@@ -28,7 +28,7 @@ export type CloseCause =
 
 const NO_STRIKES: Connection['strikes'] = [];
 
-/** One connection, main thread. Plain fields only: there may be ten thousands. */
+/** One connection, main thread. Little more than plain fields: there may be ten thousands. */
 export class Connection {
   /** Undefined once it is closed: uWebSockets forbids any use then. */
   ws: WebSocket<SocketData> | undefined = undefined;
@@ -43,7 +43,9 @@ export class Connection {
   topics = 0;
   /** Whether the lane has been told of it. */
   known = false;
-  /** What this side ended it for. */
+  /** Whether no more messages are taken from it; see drain.ts. */
+  finishing = false;
+  /** What this side ended it for. From then on nothing more is sent to it. */
   cause: CloseCause | undefined = undefined;
   /** Set while it goes from one lane to another that both live: where to, and what came for it meanwhile. */
   moving: { to: number; held: Backlog } | undefined = undefined;
@@ -61,6 +63,13 @@ export class Connection {
     opening: Opening,
   ) {
     this.opening = opening;
+  }
+
+  /** Sends a record to its lane: behind all others of this connection. */
+  tell(type: number, flags: number, aux: number, payload: Uint8Array): void {
+    this.known = true;
+    if (this.moving === undefined) this.lane.post(type, flags, aux, this.slot, this.tag, payload);
+    else this.moving.held.push(type, flags, aux, this.slot, this.tag, payload);
   }
 }
 

@@ -50,8 +50,13 @@ const ANSWER_TO_DEAD_LANE = 'the handler of this request ended before it answere
 
 export class Requests {
   total = 0;
+  /** Requests and upgrades that got their whole answer. */
+  answered = 0;
+  /** Whether clients are told to close their connections after the next answer, and nobody is upgraded. */
+  draining = false;
   private readonly pending = new Map<number, Pending>();
   private lastToken = 0;
+  private stopped = false;
   // The answer at hand, for the functions that run inside a cork.
   private answering: Pending | undefined;
   private batch: BatchReader | undefined;
@@ -60,7 +65,6 @@ export class Requests {
 
   constructor(
     private readonly bodies: RequestBodies,
-    private readonly serving: () => boolean,
     private readonly laneForRequest: () => Lane | undefined,
     private readonly hasRoomFor: (opening: Opening) => boolean,
   ) {}
@@ -73,17 +77,17 @@ export class Requests {
   /** A request that is no upgrade. */
   handle(res: HttpResponse, req: HttpRequest): void {
     this.total++;
-    const lane = this.serving() ? this.laneForRequest() : undefined;
-    if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
-    if (!lane.has(HookBit.fetch)) return refuse(res, 404, 'not found\n');
+    const lane = this.stopped ? undefined : this.laneForRequest();
+    if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n', this.draining);
+    if (!lane.has(HookBit.fetch)) return refuse(res, 404, 'not found\n', this.draining);
     const head = readHead(res, req);
     if (!head.hasBody) {
       this.dispatch(this.expect(res, lane, head.method === 'HEAD', undefined), head, NO_BYTES);
       return;
     }
     this.bodies.collect(res, head, body => {
-      const now = this.laneForRequest();
-      if (now === undefined) return refuse(res, 503, 'the gateway is not ready\n');
+      const now = this.stopped ? undefined : this.laneForRequest();
+      if (now === undefined) return refuse(res, 503, 'the gateway is not ready\n', this.draining);
       this.dispatch(this.expect(res, now, head.method === 'HEAD', undefined), head, body);
     });
   }
@@ -144,6 +148,7 @@ export class Requests {
     this.batch = batch;
     switch (batch.type) {
       case Outbound.response:
+        this.answered++;
         this.forget(batch.target);
         pending.res.cork(this.writeWhole);
         break;
@@ -156,10 +161,15 @@ export class Requests {
         break;
       case Outbound.responseEnd:
         this.forget(batch.target);
-        if ((batch.flags & ABORTED) !== 0) pending.res.close();
-        else pending.res.cork(this.writeEnd);
+        if ((batch.flags & ABORTED) !== 0) {
+          pending.res.close();
+        } else {
+          this.answered++;
+          pending.res.cork(this.writeEnd);
+        }
         break;
       case Outbound.accept:
+        this.answered++;
         this.forget(batch.target);
         this.accept(pending, batch);
         break;
@@ -171,16 +181,25 @@ export class Requests {
   private readonly writeWhole = (): void => {
     const { res, isHead } = this.answering as Pending;
     const batch = this.batch as BatchReader;
-    const bodyAt = batch.offset + batch.tag;
     const bodyLength = batch.length - batch.tag;
     writeStatusAndHeaders(res, batch, batch.tag);
-    if (isHead || hasNoBody(batch.aux)) res.endWithoutBody();
-    else res.end(bodyLength === 0 ? NO_BYTES : new Uint8Array(batch.memory, bodyAt, bodyLength));
+    if (isHead || hasNoBody(batch.aux)) {
+      // Given any argument, it would wait for a body.
+      if (this.draining) res.writeHeader('connection', 'close');
+      res.endWithoutBody();
+    } else {
+      const body =
+        bodyLength === 0 ? NO_BYTES : new Uint8Array(batch.memory, batch.offset + batch.tag, bodyLength);
+      res.end(body, this.draining);
+    }
   };
 
   private readonly writeHead = (): void => {
+    const { res } = this.answering as Pending;
     const batch = this.batch as BatchReader;
-    writeStatusAndHeaders((this.answering as Pending).res, batch, batch.length);
+    writeStatusAndHeaders(res, batch, batch.length);
+    // By then it is too late to let uWebSockets do it, as for answers in one piece.
+    if (this.draining) res.writeHeader('connection', 'close');
   };
 
   private readonly writeEnd = (): void => {
@@ -218,9 +237,9 @@ export class Requests {
     if (handshake === undefined) return;
     const refuseAfterAll = (text: string): void => {
       lane.post(Inbound.abort, 0, 0, batch.target, 0, NO_BYTES);
-      refuse(res, 503, text);
+      refuse(res, 503, text, this.draining);
     };
-    if (!this.serving()) return refuseAfterAll('the gateway is closing\n');
+    if (this.draining) return refuseAfterAll('the gateway is closing\n');
     const jsonEnd = batch.offset + batch.tag;
     const decision = JSON.parse(batch.bytes.toString('utf8', batch.offset, jsonEnd)) as Acceptance;
     const { head, key, extensions, context } = handshake;
@@ -264,6 +283,19 @@ export class Requests {
     if (from.gone) this.laneEnded(from);
   }
 
+  /** No more upgrades, and no more requests on connections that had one. */
+  drain(): void {
+    this.draining = true;
+  }
+
+  /** All lanes are gone. @returns how many requests and upgrades are cut off */
+  stop(): number {
+    this.stopped = true;
+    const cutOff = this.pending.size;
+    for (const { lane } of [...this.pending.values()]) this.laneEnded(lane);
+    return cutOff;
+  }
+
   /** The lane has ended: what it should have answered is answered for it. */
   laneEnded(lane: Lane): void {
     for (const [token, { res, lane: owner, streaming }] of [...this.pending]) {
@@ -271,7 +303,7 @@ export class Requests {
       this.forget(token);
       // Half an answer cannot be taken back: a dropped connection tells that it is not whole.
       if (streaming) res.close();
-      else refuse(res, 503, ANSWER_TO_DEAD_LANE);
+      else refuse(res, 503, ANSWER_TO_DEAD_LANE, this.draining);
     }
   }
 }

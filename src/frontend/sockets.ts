@@ -35,6 +35,8 @@ export interface LanesForSockets {
 export interface SocketEvents {
   /** A connection sent more than may wait and is closed for it. */
   overflowed(connection: Connection): void;
+  /** The client of a connection that is being finished has taken off some of what waited for it. */
+  takenOff(connection: Connection): void;
 }
 
 type Socket = WebSocket<SocketData>;
@@ -55,7 +57,6 @@ export class Sockets {
     private readonly backpressure: Backpressure,
     private readonly hub: Hub,
     private readonly options: SocketOptions,
-    private readonly serving: () => boolean,
     private readonly lanes: LanesForSockets,
     private readonly events: SocketEvents,
   ) {}
@@ -85,7 +86,8 @@ export class Sockets {
     if (req.getHeader('upgrade').toLowerCase() !== 'websocket') return this.requests.handle(res, req);
     if (req.getHeader('sec-websocket-version') !== '13')
       return refuse(res, 426, 'WebSocket version 13 only\n');
-    const lane = this.serving() ? this.lanes.forConnection() : undefined;
+    if (this.requests.draining) return refuse(res, 503, 'the gateway is closing\n', true);
+    const lane = this.lanes.forConnection();
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
     if (!lane.has(HookBit.websocket)) return refuse(res, 404, 'no WebSockets here\n');
     if (this.connections.full) return refuse(res, 503, 'too many connections\n');
@@ -117,16 +119,17 @@ export class Sockets {
     }
     if (token === 0 && !lane.has(HookBit.open)) return;
     new DataView(this.tokenBytes.buffer).setInt32(0, token, true);
-    this.tell(connection, Inbound.open, 0, 0, this.tokenBytes);
+    connection.tell(Inbound.open, 0, 0, this.tokenBytes);
   }
 
   private message(ws: Socket, data: ArrayBuffer, isBinary: boolean): void {
     const connection = connectionOf(ws);
     this.messagesIn++;
     this.bytesIn += data.byteLength;
-    if (connection.cause !== undefined || !connection.lane.has(HookBit.message)) return;
+    if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit.message))
+      return;
     if (connection.lane.admit(connection, data.byteLength)) {
-      this.tell(connection, Inbound.message, isBinary ? BINARY : 0, 0, new Uint8Array(data));
+      connection.tell(Inbound.message, isBinary ? BINARY : 0, 0, new Uint8Array(data));
     } else {
       this.overflow(connection, ws);
     }
@@ -136,9 +139,9 @@ export class Sockets {
     const connection = connectionOf(ws);
     // uWebSockets has answered the ping by itself: also pongs may not pile up for a client that does not read.
     if (hook === 'ping' && !this.backpressure.check(connection)) return;
-    if (connection.cause !== undefined || !connection.lane.has(HookBit[hook])) return;
+    if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit[hook])) return;
     if (connection.lane.admit(connection, data.byteLength)) {
-      this.tell(connection, type, 0, 0, new Uint8Array(data));
+      connection.tell(type, 0, 0, new Uint8Array(data));
     } else {
       this.overflow(connection, ws);
     }
@@ -152,9 +155,10 @@ export class Sockets {
 
   private drain(ws: Socket): void {
     const connection = connectionOf(ws);
+    if (connection.finishing) this.events.takenOff(connection);
     if (!this.backpressure.check(connection)) return;
     if (connection.buffered === 0 && connection.lane.has(HookBit.drain))
-      this.tell(connection, Inbound.drain, 0, 0, NO_BYTES);
+      connection.tell(Inbound.drain, 0, 0, NO_BYTES);
   }
 
   private subscription(ws: Socket, topic: ArrayBuffer, now: number, before: number): void {
@@ -172,19 +176,10 @@ export class Sockets {
     this.connections.close(connection, connection.cause ?? causeOf(code));
     const { lane, known } = connection;
     if (!lane.gone && (known || lane.has(HookBit.close))) {
-      this.tell(connection, Inbound.close, 0, code, new Uint8Array(reason));
+      connection.tell(Inbound.close, 0, code, new Uint8Array(reason));
     } else {
       this.connections.release(connection.slot, connection.tag);
     }
-  }
-
-  private tell(connection: Connection, type: number, flags: number, aux: number, payload: Uint8Array): void {
-    connection.known = true;
-    if (connection.moving !== undefined) {
-      connection.moving.held.push(type, flags, aux, connection.slot, connection.tag, payload);
-      return;
-    }
-    connection.lane.post(type, flags, aux, connection.slot, connection.tag, payload);
   }
 }
 

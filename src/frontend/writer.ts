@@ -39,6 +39,8 @@ export class Writer {
     private readonly backpressure: Backpressure,
     /** The lane is through with a connection that is to be another's. */
     private readonly left: (slot: number, tag: number) => void,
+    /** A connection's hooks have settled, and everything that they sent was carried out. */
+    private readonly finished: (connection: Connection) => void,
   ) {}
 
   execute(lane: Lane, batch: BatchReader): void {
@@ -104,6 +106,9 @@ export class Writer {
         connection.cause ??= 'app';
         ws.close();
         break;
+      case Outbound.finished:
+        this.finished(connection);
+        break;
       case Outbound.ping:
         ws.ping(this.view(batch.offset, batch.length));
         this.backpressure.check(connection);
@@ -123,14 +128,7 @@ export class Writer {
   private tellOwner(connection: Connection, lane: Lane, batch: BatchReader, flags: number): void {
     // One that moves is told its topics when it arrives.
     if (connection.lane === lane || !connection.known || connection.moving !== undefined) return;
-    connection.lane.post(
-      Inbound.topic,
-      flags,
-      0,
-      connection.slot,
-      connection.tag,
-      this.view(batch.offset, batch.length),
-    );
+    connection.tell(Inbound.topic, flags, 0, this.view(batch.offset, batch.length));
   }
 
   private publish(batch: BatchReader): void {

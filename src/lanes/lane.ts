@@ -7,9 +7,12 @@
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { AppError } from '../errors.js';
+import type { JobModule, JobOwner } from '../jobs/jobs.js';
 import { BatchReader } from '../wire/batch.js';
 import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import {
+  type JobFailure,
+  type JobRequest,
   type LaneCommand,
   type LaneMessage,
   type LaneTask,
@@ -43,10 +46,24 @@ export interface LaneEvents {
   /** A batch could not be carried out to its end. */
   batchFailed(lane: Lane, error: unknown): void;
   log(lane: Lane, message: Extract<LaneMessage, { type: 'log' }>): void;
+  job(lane: Lane, request: JobRequest): void;
+  jobAborted(lane: Lane, id: number): void;
 }
 
 /** Beats of a lane's heartbeat within `hangTimeoutMs`. */
 export const BEATS_PER_TIMEOUT = 4;
+
+/** What a lane comes after. */
+export interface LaneOrigin {
+  /** Bits of HookBit of the lane before it: taken for its own until it is ready. */
+  hooksBefore: number;
+  /** See LaneTask. */
+  attribute: boolean;
+  /** How often the app was reloaded. */
+  generation: number;
+}
+
+const FIRST: LaneOrigin = { hooksBefore: 0, attribute: false, generation: 0 };
 
 /** How a lane ended. `error` is undefined when it had been asked to. */
 export interface LaneEnd {
@@ -60,7 +77,7 @@ export interface LaneEnd {
  */
 const PUBLISH_BYTES = 48 * 1024;
 
-export class Lane {
+export class Lane implements JobOwner {
   /** Connections that live here. Kept by the frontend. */
   connections = 0;
   /** HTTP requests and upgrades that wait for this lane's answer. Kept by the frontend. */
@@ -68,6 +85,8 @@ export class Lane {
   /** Bits of HookBit: what the app has. */
   hooks: number;
   threadId = 0;
+  /** Where its app's jobs are; undefined until ready, and where it names none. */
+  jobs: JobModule | undefined;
   /** Whether the lane has imported its app, and has not ended. Before, records wait in its ring. */
   ready = false;
   /** When it became ready, in milliseconds of `performance.now()`; undefined where it never did. */
@@ -100,13 +119,12 @@ export class Lane {
     reject() {},
   };
   private settleHandOver: (unsettled: number) => void = () => {};
+  private readonly generation: number;
   private heartbeat = 0;
   private missedBeats = 0;
 
   /**
    * @param run starts the lane's task on a worker thread; settles when that ends
-   * @param hooksBefore bits of HookBit of the lane that it comes after: taken for its own until it is ready
-   * @param attribute see LaneTask
    */
   constructor(
     readonly index: number,
@@ -116,10 +134,10 @@ export class Lane {
     private readonly limits: LaneLimits,
     private readonly events: LaneEvents,
     run: (task: LaneTask) => Promise<void>,
-    hooksBefore = 0,
-    attribute = false,
+    { hooksBefore, attribute, generation }: LaneOrigin = FIRST,
   ) {
     this.hooks = hooksBefore;
+    this.generation = generation;
     const ring = createRingMemory(limits.ringBytes);
     this.ring = new RingWriter(ring);
     this.largest = largestPayload(limits.ringBytes);
@@ -332,6 +350,7 @@ export class Lane {
       case 'ready':
         this.hooks = message.hooks;
         this.threadId = message.threadId;
+        this.jobs = message.jobs === undefined ? undefined : { url: message.jobs, version: this.generation };
         this.ready = true;
         this.readySince = performance.now();
         this.settleStart.resolve();
@@ -341,6 +360,12 @@ export class Lane {
         break;
       case 'handedOver':
         this.settleHandOver(message.unsettled);
+        break;
+      case 'job':
+        this.events.job(this, message.request);
+        break;
+      case 'jobAborted':
+        this.events.jobAborted(this, message.id);
         break;
       case 'stopped':
         this.unsettled = message.unsettled;
@@ -360,6 +385,10 @@ export class Lane {
     } finally {
       batch.free();
     }
+  }
+
+  jobEnded(id: number, failure: JobFailure | undefined): void {
+    this.port.postMessage({ type: 'jobEnded', id, failure } satisfies LaneCommand);
   }
 
   /** Asks the lane to end. @returns how it ended */

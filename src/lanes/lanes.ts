@@ -30,6 +30,7 @@ export class Lanes {
   private readonly pool: Piscina<LaneTask, void>;
   private readonly keepers: LaneKeeper[];
   private started = false;
+  private generation = 0;
   private reloading: Promise<void> = Promise.resolve();
   private nextForRequest = 0;
   private readonly utilisations = new WeakMap<Lane, EventLoopUtilization>();
@@ -62,7 +63,11 @@ export class Lanes {
     // A thread that dies between two tasks: its lane has ended already.
     this.pool.on('error', () => {});
     const make: LaneFactory = (index, run, before, attribute) =>
-      new Lane(index, app, memory, directory, options, events, run, before?.hooks, attribute);
+      new Lane(index, app, memory, directory, options, events, run, {
+        hooksBefore: before?.hooks ?? 0,
+        attribute,
+        generation: this.generation,
+      });
     const run = (task: LaneTask, signal: AbortSignal): Promise<void> =>
       this.pool.run(task, { transferList: [task.port, task.payloads], signal });
     this.keepers = Array.from(
@@ -99,6 +104,7 @@ export class Lanes {
    */
   reload(withinMs: number): Promise<void> {
     const reload = async (): Promise<void> => {
+      this.generation++;
       for (const keeper of this.keepers) await keeper.replace(withinMs);
     };
     const reloading = this.reloading.then(reload);

@@ -1,6 +1,7 @@
 /** What travels over a lane's MessagePort, and what a lane is started with. Data goes through rings and batches instead. */
 import type { MessagePort } from 'node:worker_threads';
 import { describe } from '../errors.js';
+import type { JobError } from '../job.js';
 import type { DirectoryMemory } from './directory.js';
 
 /** An error on its way between threads: a subclass posted as it is would lose its class and its code. */
@@ -21,14 +22,16 @@ export type LaneCommand =
   /** Read no more, let running hooks settle for at most this long, then say `handedOver`. */
   | { type: 'handOver'; withinMs: number }
   /** After `handedOver`: the ring up to there is another lane's now. Answer the requests begun, then end. */
-  | { type: 'retire'; from: number; withinMs: number };
+  | { type: 'retire'; from: number; withinMs: number }
+  /** This job has ended: with an outcome that its port holds, or without one, and why. */
+  | { type: 'jobEnded'; id: number; failure: JobFailure | undefined };
 
 /** Lane to main: the ring has room again. Announcements of batches are their index, from 0. */
 export const ROOM = -1;
 
 /** Lane to main, besides ROOM and announcements. */
 export type LaneMessage =
-  | { type: 'ready'; hooks: number; threadId: number }
+  | { type: 'ready'; hooks: number; threadId: number; jobs: string | undefined }
   | { type: 'failed'; reason: 'import' | 'exports'; error: WireError }
   | { type: 'batch'; index: number; memory: SharedArrayBuffer }
   | { type: 'batchDropped'; index: number }
@@ -41,7 +44,38 @@ export type LaneMessage =
       message: string;
       fields: Record<string, unknown>;
     }
+  | { type: 'job'; request: JobRequest }
+  | { type: 'jobAborted'; id: number }
   | { type: 'stopped'; unsettled: number };
+
+/** A job that a caller asks the main thread for. */
+export interface JobRequest {
+  /** The caller's number for it. */
+  id: number;
+  name: string;
+  /** 0: no bound. */
+  timeoutMs: number;
+  /** Holds the job's data, and takes its outcome straight back to the caller. Its other end is the caller's. */
+  port: MessagePort;
+}
+
+/** What the Piscina task of a job is given. */
+export interface JobTask {
+  name: string;
+  /** The module whose export it is, as a file: URL. */
+  module: string;
+  port: MessagePort;
+}
+
+/** Job's thread to caller, over the request's port. */
+export type JobOutcome = { ok: true; value: unknown } | { ok: false; failure: JobFailure };
+
+/** A JobError on its way between threads. */
+export interface JobFailure {
+  code: JobError['code'];
+  message: string;
+  cause?: WireError;
+}
 
 /** What the lane's Piscina task is given. */
 export interface LaneTask {

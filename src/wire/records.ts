@@ -33,6 +33,8 @@ export const Inbound = {
   resume: 12,
   /** The connection is to be another lane's: `left` is the answer, once all before this is done. */
   leave: 13,
+  /** No message of this connection comes after this: `finished` is the answer. */
+  finish: 14,
 } as const;
 
 /** Lane to main thread, through a batch. */
@@ -64,6 +66,8 @@ export const Outbound = {
   responseEnd: 14,
   /** The lane has nothing more to do with this connection, which is another's from here on. */
   left: 15,
+  /** The connection's hooks have settled, up to its `finish`. What they sent stands before. */
+  finished: 16,
 } as const;
 
 /** flags of a record */

@@ -14,8 +14,9 @@ export default {
   },
 };
 
-let _timer;
+let started = false;
 
 function start(gateway) {
-  _timer ??= setInterval(() => gateway.publish('feed', FRAME), EVERY_MS);
+  if (!started) setInterval(() => gateway.publish('feed', FRAME), EVERY_MS);
+  started = true;
 }

@@ -7,7 +7,7 @@ const gateway = await createGateway({
   host: '127.0.0.1',
   lanes: 2,
   logLevel: 'silent',
-  closeTimeoutMs: Number(process.argv[3] ?? 1000),
+  drainTimeoutMs: Number(process.argv[3] ?? 1000),
 });
 process.once('SIGUSR2', async () => {
   await gateway.close();

@@ -1,9 +1,12 @@
 /** The README says what the code does: what can be derived from the code is compared with it. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as errors from '../../dist/src/errors.js';
 import { optionsSchema } from '../../dist/src/options.js';
-import { startNode } from '../support/child.js';
+import { ROOT, startCommand, startNode } from '../support/child.js';
+import { connect } from '../support/client.js';
+import { temporaryDirectory } from '../support/files.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 const rows = readme
@@ -39,4 +42,35 @@ test('the table of errors has every class with its code', () => {
     expect(code, name).toBeDefined();
     expect(rows.some(cells => cells[1] === code && cells[2] === name)).toBe(true);
   }
+});
+
+describe('the example', () => {
+  /** The code of a section, by the file names in the first lines; in a project that has threadgate installed. */
+  function writeExample(section: string): string {
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, 'node_modules'));
+    symlinkSync(ROOT, join(directory, 'node_modules', 'threadgate'));
+    writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
+    const text = readme.slice(readme.indexOf(`## ${section}\n`)).split(/\n## /)[0] as string;
+    for (const [, code, name] of text.matchAll(/^```js\n(\/\/ (\S+\.js)\n.*?)^```/gms)) {
+      writeFileSync(join(directory, name as string), code as string);
+    }
+    return join(directory, 'app.js');
+  }
+
+  test('of an app in twenty lines does what it looks like', async () => {
+    const port = await startCommand([writeExample('An app in twenty lines')]).port();
+    const [speaker, listener] = [await connect(port), await connect(port)];
+    expect(await speaker.nextJson()).toEqual({ type: 'joined', who: expect.any(String) });
+    expect(await speaker.ask({ text: 'hello' })).toEqual({ type: 'received' });
+    expect(await listener.nextJson()).toEqual({ type: 'line', who: expect.any(String), text: 'hello' });
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).json()).toEqual({ connected: 2 });
+  });
+
+  test('of jobs does what it looks like', async () => {
+    const client = await connect(await startCommand([writeExample('Jobs')]).port());
+    expect(await client.ask('100')).toEqual({ primes: 25 });
+    expect(await client.ask('1e12')).toEqual({ sorry: 'ERR_THREADGATE_JOB_TIMEOUT' });
+    expect(await client.ask('10')).toEqual({ primes: 4 });
+  });
 });

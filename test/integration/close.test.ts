@@ -40,14 +40,14 @@ describe('close()', () => {
   });
 
   test('of a gateway without connections is quick', async () => {
-    const gateway = await startGateway('closing.mjs', { closeTimeoutMs: 60_000 });
+    const gateway = await startGateway('closing.mjs', { drainTimeoutMs: 60_000 });
     await gateway.close();
   });
 
   test('lets running hooks finish, and runs the close hooks after them', async () => {
     const file = join(temporaryDirectory(), 'trace');
     process.env.TEST_TRACE = file;
-    const gateway = await startGateway('closing.mjs', { lanes: 1, closeTimeoutMs: 5_000 });
+    const gateway = await startGateway('closing.mjs', { lanes: 1, drainTimeoutMs: 5_000 });
     delete process.env.TEST_TRACE;
     const client = await connect(gateway.port);
     client.send('slow');
@@ -60,7 +60,7 @@ describe('close()', () => {
   });
 
   test.each(['hang', 'spin'])('does not wait for ever for a hook that never ends (%s)', async text => {
-    const gateway = await startGateway('closing.mjs', { lanes: 1, closeTimeoutMs: 200 });
+    const gateway = await startGateway('closing.mjs', { lanes: 1, drainTimeoutMs: 200 });
     const client = await connect(gateway.port);
     client.send(text);
     await until('it came in', () => gateway.stats.messages.in === 1);
@@ -72,7 +72,7 @@ describe('close()', () => {
     const gateway = await startGateway('run.mjs', {
       lanes: 1,
       maxBackpressure: 64 << 20,
-      closeTimeoutMs: 5_000,
+      drainTimeoutMs: 5_000,
     });
     const raw = await openRawWebSocket(gateway.port);
     raw.pause();
@@ -101,7 +101,7 @@ describe('close()', () => {
     const gateway = await startGateway('run.mjs', {
       lanes: 1,
       maxBackpressure: 64 << 20,
-      closeTimeoutMs: 200,
+      drainTimeoutMs: 200,
     });
     const raw = await openRawWebSocket(gateway.port);
     raw.pause();
@@ -117,7 +117,7 @@ describe('close()', () => {
   });
 
   test('answers requests that wait', async () => {
-    const gateway = await startGateway('http.mjs', { lanes: 1, closeTimeoutMs: 100 });
+    const gateway = await startGateway('http.mjs', { lanes: 1, drainTimeoutMs: 100 });
     const waiting = fetch(`http://127.0.0.1:${gateway.port}/wait`);
     await until('it waits', () => gateway.stats.requests.waiting === 1);
     await gateway.close();

@@ -11,7 +11,7 @@ import { until } from '../support/until.js';
 const KiB = 1024;
 
 /** Hooks that are held at the end of a test are not waited for. */
-const HELD = { lanes: 1, maxInboundPerConnection: 64 * KiB, closeTimeoutMs: 0 };
+const HELD = { lanes: 1, maxInboundPerConnection: 64 * KiB, drainTimeoutMs: 0 };
 
 describe('a connection whose messages wait for their hooks', () => {
   test('is closed with 1013 and a reason when they are more than its share', async () => {

@@ -93,7 +93,7 @@ describe('reload', () => {
 
   test('cuts off hooks that take too long, and tells so', async () => {
     const { app } = writeApp();
-    const gateway = await startGateway(app, { lanes: 1, closeTimeoutMs: 100 });
+    const gateway = await startGateway(app, { lanes: 1, drainTimeoutMs: 100 });
     const client = await connect(gateway.port);
     client.send('very slow');
     client.send('next');
@@ -105,7 +105,7 @@ describe('reload', () => {
 
   test('lets requests that are under way finish on the old code, streamed ones too', async () => {
     const { app, setVersion } = writeApp();
-    const gateway = await startGateway(app, { lanes: 1, closeTimeoutMs: 5000 });
+    const gateway = await startGateway(app, { lanes: 1, drainTimeoutMs: 5000 });
     const url = `http://127.0.0.1:${gateway.port}`;
     const slow = fetch(`${url}/slow`);
     const stream = await fetch(`${url}/stream`);

@@ -17,7 +17,7 @@ function start(app: string, options: TestOptions): Promise<RunningGateway> {
     host: '127.0.0.1',
     lanes: 2,
     logLevel: 'silent',
-    closeTimeoutMs: 1_000,
+    drainTimeoutMs: 1_000,
     ...options,
   });
 }

@@ -149,6 +149,8 @@ test(`records of every size go to a lane and come back in its batches (TEST_SEED
   });
   const { lane } = startLane('echo-lane.mjs', {
     log() {},
+    job() {},
+    jobAborted() {},
     batchFailed,
     batch(_lane, batch) {
       batch.open();
@@ -184,6 +186,8 @@ describe('what a lane had committed when it died is delivered, in order, and not
       'dying-lane.mjs',
       {
         log() {},
+        job() {},
+        jobAborted() {},
         batchFailed,
         batch(_lane, batch) {
           batch.open();

@@ -1,0 +1,1 @@
+export default { websocket: {}, jobs: './not-there.mjs' };

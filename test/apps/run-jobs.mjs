@@ -1,0 +1,4 @@
+/** run.mjs with jobs. */
+import run from './run.mjs';
+
+export default { ...run, jobs: './jobs/work.mjs' };
