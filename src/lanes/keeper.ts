@@ -7,7 +7,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LaneTask } from '../wire/messages.js';
-import { BEATS_PER_TIMEOUT, type Lane, type LaneEnd } from './lane.js';
+import { BEATS_PER_TIMEOUT, type Lane } from './lane.js';
+import type { LaneThread } from './thread.js';
 
 /** Milliseconds before another lane is started where one could not start: doubles each time. */
 const RESTART_FIRST_MS = 50;
@@ -21,7 +22,7 @@ const STABLE_MS = 1_000;
 const ATTRIBUTE_MS = 60_000;
 
 /** Milliseconds that a lane gets to answer, beyond the time that its hooks have, before its thread is ended. */
-export const GRACE_MS = 250;
+const GRACE_MS = 250;
 
 export interface KeeperEvents {
   /** The lane's thread has ended, though nobody asked it to. What it had finished has been delivered. */
@@ -38,10 +39,15 @@ export interface KeeperEvents {
   retired(lane: Lane): void;
 }
 
-/** Makes a lane whose task is run by `run`. @param before the lane that it comes after @param attribute see LaneTask */
+/**
+ * Makes a lane.
+ * @param run runs the lane's task on its thread
+ * @param before the lane that it comes after
+ * @param attribute see LaneTask
+ */
 export type LaneFactory = (
   index: number,
-  run: (task: LaneTask) => Promise<void>,
+  run: (thread: LaneThread) => (task: LaneTask) => Promise<void>,
   before: Lane | undefined,
   attribute: boolean,
 ) => Lane;
@@ -50,19 +56,18 @@ export class LaneKeeper {
   lane: Lane;
   /** The lane that is to replace the present one, while it starts and the present one hands over. */
   private incoming: Lane | undefined;
-  private readonly threads = new WeakMap<Lane, AbortController>();
+  /** What ends a lane's thread. */
+  private readonly ends = new WeakMap<Lane, AbortController>();
+  /** Lanes that have a thread and are not `lane`: one that is to be, those that were and retire. */
+  private readonly others = new Set<Lane>();
   private readonly heartbeats: NodeJS.Timeout | undefined;
   private pauseMs = 0;
   private attributeUntil = 0;
   private stopping = false;
 
-  /**
-   * @param run runs a lane's task on a thread, which `signal` ends
-   */
   constructor(
     readonly index: number,
     private readonly make: LaneFactory,
-    private readonly run: (task: LaneTask, signal: AbortSignal) => Promise<void>,
     hangTimeoutMs: number,
     private readonly events: KeeperEvents,
   ) {
@@ -72,20 +77,20 @@ export class LaneKeeper {
   }
 
   private create(before: Lane | undefined, afterMs: number): Lane {
-    const thread = new AbortController();
-    const { signal } = thread;
-    const run = async (task: LaneTask): Promise<void> => {
-      if (afterMs > 0) await delay(afterMs, undefined, { signal });
-      return this.run(task, signal);
-    };
-    const lane = this.make(this.index, run, before, performance.now() < this.attributeUntil);
-    this.threads.set(lane, thread);
+    const end = new AbortController();
+    const lane = this.make(
+      this.index,
+      thread => task => thread.run(task, afterMs, end.signal),
+      before,
+      performance.now() < this.attributeUntil,
+    );
+    this.ends.set(lane, end);
     return lane;
   }
 
   /** Ends the lane's thread, wherever it is. */
   private terminate(lane: Lane): void {
-    this.threads.get(lane)?.abort();
+    this.ends.get(lane)?.abort();
   }
 
   /** Starts the first lane. @throws {AppError} when it cannot start */
@@ -96,6 +101,7 @@ export class LaneKeeper {
 
   private async watch(lane: Lane): Promise<void> {
     const { error } = await lane.ended;
+    this.others.delete(lane);
     if (this.stopping) return;
     if (lane === this.lane) this.succeed(lane, error);
     else if (lane !== this.incoming) this.events.retired(lane);
@@ -111,6 +117,7 @@ export class LaneKeeper {
     const starting = this.incoming;
     this.incoming = undefined;
     const next = starting ?? this.create(lane, this.pauseMs);
+    this.others.delete(next);
     this.lane = next;
     this.events.takeOver(lane, next);
     // Where it is a replacement that was starting already, it is watched.
@@ -137,6 +144,7 @@ export class LaneKeeper {
   async replace(withinMs: number): Promise<void> {
     const next = this.create(this.lane, 0);
     this.incoming = next;
+    this.others.add(next);
     this.watch(next);
     try {
       await next.start();
@@ -151,6 +159,8 @@ export class LaneKeeper {
       if (this.incoming !== next) return;
       this.incoming = undefined;
       this.lane = next;
+      this.others.delete(next);
+      this.others.add(old);
       this.events.takeOver(old, next);
       old.retire(withinMs);
       delay(withinMs + GRACE_MS, undefined, { ref: false }).then(() => this.terminate(old));
@@ -173,13 +183,22 @@ export class LaneKeeper {
     return unsettled === 0 && !lane.gone;
   }
 
-  /** Asks the lane to end. @returns how it ended */
-  stop(withinMs: number): Promise<LaneEnd> {
+  /** Ends all that runs here: a lane that is ready once its hooks have settled, within the time. */
+  async stop(withinMs: number): Promise<void> {
     this.stopping = true;
     clearInterval(this.heartbeats);
-    if (this.incoming !== undefined) this.terminate(this.incoming);
-    if (!this.lane.ready) this.terminate(this.lane);
-    return this.lane.ready ? this.lane.stop(withinMs) : this.lane.ended;
+    const { lane } = this;
+    for (const other of this.others) this.terminate(other);
+    if (lane.ready) lane.stop(withinMs);
+    else this.terminate(lane);
+    // A hook that blocks its thread cannot be asked to end.
+    const late = new AbortController();
+    delay(withinMs + GRACE_MS, undefined, { signal: late.signal }).then(
+      () => this.terminate(lane),
+      () => {}, // it has ended
+    );
+    await Promise.all([lane.ended, ...[...this.others].map(other => other.ended)]);
+    late.abort();
   }
 }
 
