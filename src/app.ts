@@ -169,6 +169,12 @@ export interface Hooks {
   ): MaybePromise<UpgradeAccept | Response | undefined | void>;
   open(peer: Peer): MaybePromise<void>;
   message(peer: Peer, message: Message): MaybePromise<void>;
+  /**
+   * Threadgate only: instead of `open`, for a connection that was opened on a lane which has ended since (it died, or its
+   * code was replaced). Its id, request, topics, and the context as `upgrade` gave it are as before; what an earlier lane
+   * kept in its own memory is gone. Messages that waited come after it.
+   */
+  resume(peer: Peer): MaybePromise<void>;
   close(peer: Peer, details: { code?: number; reason?: string }): MaybePromise<void>;
   /** What waited for this client has gone out to it. */
   drain(peer: Peer): MaybePromise<void>;

@@ -2,7 +2,9 @@
 /** The command `threadgate`: flags and THREADGATE_… variables become options; signals end the gateway. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { locateApp } from './app-module.js';
 import { createGateway, type GatewayOptions, ThreadgateError } from './index.js';
+import { watchApp } from './watch.js';
 
 const USAGE_ERROR = 2;
 const FAILURE = 1;
@@ -29,6 +31,9 @@ interface Flags {
   drainReason?: string;
   compression?: 'off' | 'shared' | 'dedicated';
   logLevel: NonNullable<GatewayOptions['logLevel']>;
+  hangTimeout?: number;
+  hookTimeout?: number;
+  watch: boolean;
 }
 
 function wholeNumber(text: string): number {
@@ -135,6 +140,21 @@ function createCommand(): Command {
       ]),
     )
     .addOption(
+      option(
+        '--hang-timeout <ms>',
+        'replace a lane whose thread a hook blocks for so long; 0: never (default: 10000)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option(
+        '--hook-timeout <ms>',
+        'close a connection whose hook does not settle; 0: never (default: 0)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option('--watch', "reload when code in the app's folder changes: for development").default(false),
+    )
+    .addOption(
       option('--log-level <level>', 'least level to log')
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
         .default('info'),
@@ -148,10 +168,15 @@ function createCommand(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'threadgate: ')) });
 }
 
-function toOptions(app: string, { compression, ...flags }: Flags): GatewayOptions {
+function toOptions(
+  app: string,
+  { compression, watch: _, hangTimeout, hookTimeout, ...flags }: Flags,
+): GatewayOptions {
   return {
     app,
     ...flags,
+    ...(hangTimeout !== undefined && { hangTimeoutMs: hangTimeout }),
+    ...(hookTimeout !== undefined && { hookTimeoutMs: hookTimeout }),
     ...(compression !== undefined && { compression: compression !== 'off' && compression }),
   };
 }
@@ -172,7 +197,8 @@ async function main(): Promise<void> {
     return;
   }
   try {
-    await serve(toOptions(command.args[0] as string, command.opts<Flags>()));
+    const flags = command.opts<Flags>();
+    await serve(toOptions(command.args[0] as string, flags), flags.watch);
   } catch (error) {
     process.stderr.write(explain(error));
     process.exitCode =
@@ -180,11 +206,13 @@ async function main(): Promise<void> {
   }
 }
 
-async function serve(options: GatewayOptions): Promise<void> {
+async function serve(options: GatewayOptions, watch: boolean): Promise<void> {
   let gateway: Awaited<ReturnType<typeof createGateway>> | undefined;
+  let unwatch: () => void = () => {};
   let signals = 0;
   const end = (): void => {
     signals++;
+    unwatch();
     if (signals > 1) process.exit(FAILURE);
     // Nobody is connected yet; and the app may hang where it is imported.
     if (gateway === undefined) process.exit(0);
@@ -195,7 +223,16 @@ async function serve(options: GatewayOptions): Promise<void> {
   };
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
-  gateway = await createGateway(options);
+  // What goes wrong is in the gateway's log, and the old code goes on.
+  const reload = async (): Promise<void> => gateway?.reload().catch(() => {});
+  if (watch) unwatch = watchApp(locateApp(options.app), reload);
+  try {
+    gateway = await createGateway(options);
+  } catch (error) {
+    unwatch();
+    throw error;
+  }
+  process.on('SIGHUP', reload);
 }
 
 await main();

@@ -133,7 +133,7 @@ export class Drain {
     connection.finishing = true;
     // A lane that never heard of it runs no hook of its.
     if (!connection.known) this.finished(connection);
-    else connection.lane.post(Inbound.finish, 0, 0, connection.slot, connection.tag, NO_BYTES);
+    else connection.tell(Inbound.finish, 0, 0, NO_BYTES);
   }
 
   /** All hooks of the connection have settled, and what they sent is with uWebSockets. */

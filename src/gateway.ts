@@ -10,12 +10,14 @@ import { CorkHolder } from './frontend/cork-holder.js';
 import { Listener } from './frontend/listener.js';
 import { Requests } from './frontend/requests.js';
 import { Sockets } from './frontend/sockets.js';
+import { Takeover } from './frontend/takeover.js';
 import { TopicSender } from './frontend/topics.js';
 import { uws } from './frontend/uws.js';
 import { Writer } from './frontend/writer.js';
 import { Hub } from './hub/hub.js';
 import type { JobData, JobName, JobResult, JobValue, RunOptions } from './job.js';
 import { type JobModule, type JobOwner, Jobs } from './jobs/jobs.js';
+import { Balancer } from './lanes/balancer.js';
 import type { Lane } from './lanes/lane.js';
 import { Lanes } from './lanes/lanes.js';
 import { createLog, type Logger } from './log.js';
@@ -32,9 +34,6 @@ import { createDirectoryMemory } from './wire/directory.js';
 import { JobCalls } from './wire/job-calls.js';
 import { HookBit, TOPIC_SEPARATOR } from './wire/records.js';
 import { checkName } from './wire/topics.js';
-
-const LANE_DIED_CODE = 1012;
-const LANE_DIED_REASON = 'handler restarted';
 
 /**
  * Milliseconds that clients have, after their close frame, to end their side, before their sockets are dropped: what is
@@ -63,6 +62,14 @@ export interface RunningGateway {
     options?: RunOptions,
   ): Promise<JobResult<JobValue<Name>>>;
   /**
+  /**
+   * Brings in the app's code anew, lane by lane: each new lane has a module graph of its own. Connections stay, no message
+   * is lost, doubled or reordered; see the `resume` hook. Hooks and requests under way have `drainTimeoutMs`.
+   * @throws {AppError} `ERR_THREADGATE_APP` when the new code cannot be used: then the old goes on
+   * @throws {ClosedError} `ERR_THREADGATE_CLOSED` once the gateway is closing
+   */
+  reload(): Promise<void>;
+  /**
    * Ends the gateway in good order: `/readyz` says no from now on; after `drainDelayMs` it stops listening, finishes what
    * is under way, closes the connections, in portions where there are many, with 1001 or a code of your own, runs their
    * `close` hooks, and ends the lanes. The log's last line counts what was closed, finished and cut off.
@@ -75,7 +82,7 @@ export interface RunningGateway {
 /** See `createGateway` in index.ts. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const parsed = parseOptions(options);
-  const gateway = new Gateway(parsed, locateApp(parsed.app), createLog(parsed.logLevel));
+  const gateway = new Gateway(parsed, locateApp(parsed.app), parsed.logger ?? createLog(parsed.logLevel));
   await gateway.start();
   return gateway;
 }
@@ -93,11 +100,13 @@ class Gateway implements RunningGateway {
   private readonly hub: Hub;
   private readonly writer: Writer;
   private readonly lanes: Lanes;
+  private readonly takeover: Takeover;
   private readonly jobs: Jobs;
   private readonly jobCalls: JobCalls;
   private readonly listener: Listener;
   private readonly admin: AdminListener;
   private readonly drain: Drain;
+  private balancer: Balancer | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -122,14 +131,24 @@ class Gateway implements RunningGateway {
       () => this.lanes.forRequest(),
       opening => this.connections.hasRoomFor(opening),
     );
+    this.takeover = new Takeover(this.connections, this.requests, index => this.lanes.at(index), {
+      lost: connection =>
+        this.warn(connection, 'a message is lost: its lane ended while a hook was handling it', {}),
+      poisoned: connection => this.warn(connection, 'its messages end lanes: closed with 1011', {}),
+    });
     this.jobs = new Jobs(options);
     const owner = this.jobOwner();
     this.jobCalls = new JobCalls({
       request: request => this.jobs.request(owner, request),
       aborted: id => this.jobs.abort(owner, id),
     });
-    this.writer = new Writer(this.connections, this.requests, this.hub, this.backpressure, connection =>
-      this.drain.finished(connection),
+    this.writer = new Writer(
+      this.connections,
+      this.requests,
+      this.hub,
+      this.backpressure,
+      (slot, tag) => this.takeover.left(slot, tag),
+      connection => this.drain.finished(connection),
     );
     this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
       batch: (lane, batch) => this.writer.execute(lane, batch),
@@ -138,7 +157,15 @@ class Gateway implements RunningGateway {
       log: (lane, { level, message, fields }) => this.log[level]({ lane: lane.index, ...fields }, message),
       job: (lane, request) => this.jobs.request(lane, request),
       jobAborted: (lane, id) => this.jobs.abort(lane, id),
-      died: (lane, error) => this.laneDied(lane, error),
+      died: ({ index, connections }, error) =>
+        this.log.error({ lane: index, err: error, connections }, 'lane died; another takes its connections'),
+      hangs: lane =>
+        this.log.error(
+          { lane: lane.index, hangTimeoutMs: options.hangTimeoutMs },
+          'lane hangs: its thread is ended',
+        ),
+      takeOver: (from, to) => this.takeover.carryOut(from, to),
+      retired: lane => this.requests.laneEnded(lane),
       replaced: lane => this.log.info({ lane: lane.index }, 'lane is back'),
       restartFailed: (index, error, nextTryMs) =>
         this.log.error({ lane: index, err: error, nextTryMs }, 'lane cannot start; will try again'),
@@ -149,7 +176,10 @@ class Gateway implements RunningGateway {
       this.backpressure,
       this.hub,
       options,
-      () => this.lanes.forConnection(),
+      {
+        forConnection: () => this.lanes.forConnection(),
+        at: index => this.lanes.at(index),
+      },
       {
         overflowed: connection =>
           this.warn(connection, 'messages outran their handlers: closed with 1013', {}),
@@ -167,6 +197,7 @@ class Gateway implements RunningGateway {
   async start(): Promise<void> {
     await this.lanes.start();
     try {
+      this.startBalancing();
       if (this.lanes.list.some(lane => lane.has(HookBit.upgrade)))
         this.requests.corkHolder = await CorkHolder.create();
       const { host, adminHost, adminPort } = this.options;
@@ -182,6 +213,22 @@ class Gateway implements RunningGateway {
       await this.release();
       throw error;
     }
+  }
+
+  private startBalancing(): void {
+    const { balanceMs } = this.options;
+    if (balanceMs === 0) return;
+    const handOver = (from: Lane, to: Lane, count: number): void => {
+      if (this.closing !== undefined || !to.has(HookBit.resume)) return;
+      this.log.info({ from: from.index, to: to.index, connections: count }, 'lanes are evened out');
+      this.takeover.handOffSome(from, to, count);
+    };
+    this.balancer = new Balancer(
+      balanceMs,
+      () => this.lanes.list,
+      lane => this.lanes.busyness(lane),
+      handOver,
+    );
   }
 
   private get ready(): boolean {
@@ -230,26 +277,22 @@ class Gateway implements RunningGateway {
     };
   }
 
-  /** Its connections cannot go on without it; their clients may come back at once, to another lane. */
-  private laneDied(lane: Lane, error: unknown): void {
-    this.log.error({ lane: lane.index, err: error, connections: lane.connections }, 'lane died');
-    this.requests.laneDied(lane);
-    for (const connection of this.connections.all()) {
-      if (connection.lane !== lane) continue;
-      if (connection.ws === undefined) this.connections.release(connection.slot, connection.tag);
-      else this.end(connection, 'lane-died', LANE_DIED_CODE, LANE_DIED_REASON);
-    }
-  }
-
-  private end(connection: Connection, cause: Connection['cause'], code: number, reason: string): void {
-    connection.cause ??= cause;
-    connection.ws?.end(code, reason);
-  }
-
   private warn(connection: Connection, message: string, fields: Record<string, unknown>): void {
     const { directory } = this.connections;
     const { slot, lane } = connection;
     this.log.warn({ lane: lane.index, connection: directory.id(slot), ...fields }, message);
+  }
+
+  async reload(): Promise<void> {
+    if (this.closing !== undefined) throw new ClosedError();
+    const began = performance.now();
+    try {
+      await this.lanes.reload(this.options.drainTimeoutMs);
+    } catch (error) {
+      this.log.error({ err: error }, 'not reloaded: the old code goes on');
+      throw error;
+    }
+    this.log.info({ ms: Math.round(performance.now() - began) }, 'reloaded');
   }
 
   close(options: CloseOptions = {}): Promise<void> {
@@ -269,6 +312,7 @@ class Gateway implements RunningGateway {
 
   private async shutDown(options: DrainOptions): Promise<void> {
     const deadline = performance.now() + options.drainTimeoutMs;
+    this.balancer?.stop();
     await this.drain.run(options);
     await this.release();
     // Clients now answer the close frame and end their side. Who does not is dropped.
@@ -298,6 +342,7 @@ class Gateway implements RunningGateway {
         in: sockets.messagesIn,
         out: writer.messagesOut + topics.messagesOut,
         published: hub.published,
+        lost: this.takeover.lost,
       },
       bytes: { in: sockets.bytesIn, out: writer.bytesOut + topics.bytesOut },
       requests: { total: requests.total, waiting: requests.waiting },

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { OptionError } from './errors.js';
+import type { Logger } from './log.js';
 import { CLOSE_CODES, isCloseCode, LONGEST_REASON_BYTES } from './wire/close.js';
 
 const KiB = 1024;
@@ -98,6 +99,24 @@ export const optionsSchema = z.strictObject({
   drainCode: closeCode.default(1001),
   /** Reason beside it: at most 123 bytes. */
   drainReason: closeReason.default('server shutting down'),
+  /** Milliseconds after which a lane whose thread is blocked by a hook is ended and replaced. 0: never. */
+  hangTimeoutMs: z.int().min(0).max(3_600_000).default(10_000),
+  /** Milliseconds after which a hook's promise is given up and its connection closed with 1011. 0: never. */
+  hookTimeoutMs: z.int().min(0).max(86_400_000).default(0),
+  /** MiB of each lane's heap; beyond it the lane is replaced. 0: Node's own limit. */
+  laneHeapMiB: z.int().min(0).max(65_536).default(0),
+  /**
+   * Milliseconds between two looks at how busy lanes are. One that stays much busier than another hands some of its
+   * connections to it, if the app has a `resume` hook. 0: never.
+   */
+  balanceMs: z.int().min(0).max(3_600_000).default(0),
+  /** A pino logger to write to. Default: one of the gateway's own, to stdout, with `logLevel`. */
+  logger: z
+    .custom<Logger>(
+      value => typeof (value as Logger | undefined)?.info === 'function',
+      'must be a pino logger',
+    )
+    .optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 

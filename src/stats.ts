@@ -3,8 +3,11 @@ export interface GatewayStats {
   uptimeSeconds: number;
   ready: boolean;
   connections: { open: number; opened: number; closedByCause: Record<string, number> };
-  /** WebSocket messages; one published to a thousand subscribers counts a thousand in `out`, and one in `published`. */
-  messages: { in: number; out: number; published: number };
+  /**
+   * WebSocket messages; one published to a thousand subscribers counts a thousand in `out`, and one in `published`.
+   * `lost`: those that a hook was handling when its lane ended.
+   */
+  messages: { in: number; out: number; published: number; lost: number };
   /** Bytes of those messages. */
   bytes: { in: number; out: number };
   requests: { total: number; waiting: number };

@@ -1,19 +1,20 @@
 /**
- * The lane's read loop: takes records from the ring and runs the app's hooks.
+ * The lane's read loop: takes records from the ring and has the app's hooks run.
  *
- * Invariant: one connection's hooks run one at a time and in order. While a hook's promise has not settled, what comes
- * for that connection queues behind it; other connections go on.
+ * Invariants: one connection's hooks run one at a time and in order. While a hook's promise has not settled, what comes
+ * for that connection waits in the park; other connections go on. Before a hook runs its record is taken, so that it
+ * will not run twice wherever this thread may end; when it is through, one store makes that and what it sent known
+ * (Outbox.commitDone). A hook whose promise has not settled is known by its connection's RUNNING cell.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import type { HookError, Hooks, Log, PeerContext } from '../src/app.js';
-import { HookFailure } from '../src/errors.js';
+import type { Log } from '../src/app.js';
 import type { Directory } from '../src/wire/directory.js';
 import { ROOM } from '../src/wire/messages.js';
-import { BINARY, EXTERNAL, Inbound, Outbound, RECORD_COST_BYTES, SUBSCRIBED } from '../src/wire/records.js';
-import type { RingReader } from '../src/wire/ring.js';
-import { topicOf } from '../src/wire/topics.js';
+import { type ParkPlace, ParkWriter } from '../src/wire/park.js';
+import { EXTERNAL, Inbound, Outbound, RECORD_COST_BYTES } from '../src/wire/records.js';
+import { doneMark, type RingReader } from '../src/wire/ring.js';
+import { type HookRunner, hookName } from './hooks.js';
 import type { HttpHandler } from './http.js';
-import { LaneMessage } from './message.js';
 import type { Outbox } from './outbox.js';
 import type { LanePeer } from './peer.js';
 import type { Peers } from './peers.js';
@@ -26,7 +27,15 @@ export interface HookTask {
   block: Buffer;
   offset: number;
   length: number;
+  place: ParkPlace;
   next: HookTask | undefined;
+}
+
+/** A hook whose promise has not settled. */
+interface Wait {
+  type: number;
+  length: number;
+  since: number;
 }
 
 /** Milliseconds of a drain after which the thread's other work (timers, sockets of its own) gets its turn. */
@@ -42,12 +51,37 @@ const ANNOUNCE_BYTES = 64 * 1024;
 /** While hooks are quick the clock is read only once in so many records: reading it costs as much as a quick hook. */
 const CLOCK_EVERY_MOST = 16;
 const QUICK_MS = 0.02;
+/** Turns of the microtask queue that a hook gets to settle before what comes behind it is parked. */
+const YIELD_TURNS = 4;
+
+const HOOK_TIMED_OUT_CODE = 1011;
+const HOOK_TIMED_OUT_REASON = 'a hook did not settle in time';
 
 export class Dispatcher {
   /** Connections whose hook has not settled. */
   unsettled = 0;
+
+  private readonly park: ParkWriter;
+  /** Hooks that have not settled; kept where there is a timeout. */
+  private readonly waits = new Map<LanePeer, Wait>();
+  private readonly timeouts: NodeJS.Timeout | undefined;
+  private stopped = false;
   private continuing = false;
+  /** Whether the record at hand is still to be handled. */
+  private held = false;
+  /** Whether the microtask queue has had its turns since the last hook returned a promise. */
+  private yielded = false;
+  // The drain under way: milliseconds of the clock, records until it is read again, and the record's connection before.
+  private began = 0;
+  private looked = 0;
+  private announced = 0;
   private clockEvery = 1;
+  private untilClock = 1;
+  private target = 0;
+  // The payload of the record at hand.
+  private block: Buffer = Buffer.alloc(0);
+  private offset = 0;
+  private length = 0;
 
   constructor(
     private readonly ring: RingReader,
@@ -56,58 +90,103 @@ export class Dispatcher {
     private readonly directory: Directory,
     private readonly outbox: Outbox,
     private readonly peers: Peers,
-    private readonly hooks: Partial<Hooks>,
+    private readonly hooks: HookRunner,
     private readonly http: HttpHandler,
     private readonly log: Log,
+    private readonly hookTimeoutMs: number,
     /** Called whenever a drain has emptied the ring or a hook has settled after its drain. */
     private readonly progressed: () => void,
-  ) {}
+  ) {
+    this.park = new ParkWriter({
+      parkAdded: (index, memory) => port.postMessage({ type: 'park', index, memory }),
+      parkDropped: index => port.postMessage({ type: 'parkDropped', index }),
+    });
+    if (hookTimeoutMs > 0) {
+      this.timeouts = setInterval(() => this.giveUpHooks(), Math.max(1, hookTimeoutMs / 4)).unref();
+    }
+  }
 
   /** The main thread says that there is something in the ring. */
   wake(): void {
-    this.drain();
+    this.beginDrain();
   }
+
+  /** Reads no more and starts no more hooks of connections; those that wait are another lane's. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** After `stop`, goes on with requests alone, from there on. */
+  goOnFrom(position: number): void {
+    this.ring.skipTo(position);
+    this.held = false;
+    this.stopped = false;
+    this.wake();
+  }
+
+  /** Ends what would keep this dispatcher going. */
+  end(): void {
+    clearInterval(this.timeouts);
+  }
+
+  private readonly beginDrain = (): void => {
+    this.continuing = false;
+    this.outbox.beginDrain();
+    this.began = performance.now();
+    this.looked = this.began;
+    this.announced = this.began;
+    this.untilClock = this.clockEvery;
+    this.drain();
+  };
 
   /** Reads until the ring is empty or the time is up. */
   private readonly drain = (): void => {
-    this.continuing = false;
     const { ring, outbox } = this;
-    outbox.beginDrain();
-    const began = performance.now();
-    let looked = began;
-    let announced = began;
-    let untilClock = this.clockEvery;
-    let target = 0;
     do {
-      while (ring.next()) {
-        if (ring.target !== target) {
-          target = ring.target;
-          if (looked - announced > ANNOUNCE_MS || outbox.pending > ANNOUNCE_BYTES) {
-            outbox.announce();
-            announced = looked;
-          }
-        }
-        this.take();
-        outbox.commit();
-        if (--untilClock > 0) continue;
-        const now = performance.now();
-        this.clockEvery = now - looked > QUICK_MS ? 1 : Math.min(this.clockEvery * 2, CLOCK_EVERY_MOST);
-        untilClock = this.clockEvery;
-        looked = now;
-        if (now - announced > ANNOUNCE_LATEST_MS) {
-          outbox.announce();
-          announced = now;
-        }
-        if (now - began > DRAIN_MS) {
-          this.pause();
+      while (!this.stopped && (this.held || ring.next())) {
+        this.held = true;
+        if (ring.target !== this.target && this.changesConnection()) return;
+        if (!this.handle()) {
+          this.yieldToMicrotasks(YIELD_TURNS);
           return;
         }
+        this.held = false;
+        outbox.commitDone(doneMark(ring.end));
+        if (--this.untilClock === 0 && this.looksAtClock()) return;
       }
       this.offerRoom();
-    } while (!ring.sleep());
+    } while (!this.stopped && !ring.sleep());
     outbox.endDrain();
     this.progressed();
   };
+
+  /** The record at hand is of another connection than the one before. @returns true when the drain pauses here */
+  private changesConnection(): boolean {
+    this.target = this.ring.target;
+    if (this.looked - this.began > DRAIN_MS) {
+      this.pause();
+      return true;
+    }
+    if (this.looked - this.announced > ANNOUNCE_MS || this.outbox.pending > ANNOUNCE_BYTES) this.announce();
+    return false;
+  }
+
+  /** @returns true when the drain pauses here */
+  private looksAtClock(): boolean {
+    const now = performance.now();
+    this.clockEvery = now - this.looked > QUICK_MS ? 1 : Math.min(this.clockEvery * 2, CLOCK_EVERY_MOST);
+    this.untilClock = this.clockEvery;
+    this.looked = now;
+    if (now - this.announced > ANNOUNCE_LATEST_MS) this.announce();
+    if (now - this.began <= DRAIN_MS + ANNOUNCE_LATEST_MS) return false;
+    this.pause();
+    return true;
+  }
+
+  private announce(): void {
+    this.outbox.announce();
+    this.announced = this.looked;
+  }
 
   /** Goes on in the next turn of the event loop. The producer still sees us awake. */
   private pause(): void {
@@ -115,94 +194,98 @@ export class Dispatcher {
     this.outbox.endDrain();
     if (this.continuing) return;
     this.continuing = true;
-    setImmediate(this.drain);
+    setImmediate(this.beginDrain);
+  }
+
+  /** Hooks that only wait for what is there already settle now, and what comes behind them need not be parked. */
+  private yieldToMicrotasks(turns: number): void {
+    queueMicrotask(turns === 1 ? this.drain : () => this.yieldToMicrotasks(turns - 1));
   }
 
   private offerRoom(): void {
     if (this.ring.takeStarved()) this.port.postMessage(ROOM);
   }
 
-  private take(): void {
+  /** Handles the record at hand. @returns false when hooks should get a chance to settle before */
+  private handle(): boolean {
     const { ring } = this;
-    let { block, offset, length } = ring;
-    if ((ring.flags & EXTERNAL) !== 0) {
-      // It was posted before its record was published, so it is here; its memory is this thread's own now.
-      const payload = receiveMessageOnPort(this.payloads)?.message as Uint8Array<ArrayBuffer>;
-      block = Buffer.from(payload.buffer);
-      offset = payload.byteOffset;
-      length = payload.length;
-    }
     switch (ring.type) {
       case Inbound.request:
-        this.http.request(ring.target, block.subarray(offset, offset + length), ring.tag);
-        break;
+        this.load();
+        ring.take(0, 0);
+        this.http.request(ring.target, this.payload, ring.tag);
+        return true;
       case Inbound.upgrade:
-        this.http.upgrade(ring.target, block.subarray(offset, offset + length));
-        break;
+        this.load();
+        ring.take(0, 0);
+        this.http.upgrade(ring.target, this.payload);
+        return true;
       case Inbound.abort:
+        ring.take(0, 0);
         this.http.abort(ring.target);
-        break;
+        return true;
       case Inbound.writable:
+        ring.take(0, 0);
         this.http.writable(ring.target, ring.tag);
-        break;
+        return true;
       default:
-        this.takeForPeer(this.peers.at(ring.target, ring.tag), block, offset, length);
+        return this.handleForPeer(this.peers.at(ring.target, ring.tag));
     }
   }
 
-  private takeForPeer(peer: LanePeer, block: Buffer, offset: number, length: number): void {
-    const { type, flags, aux } = this.ring;
+  private handleForPeer(peer: LanePeer): boolean {
+    const { ring } = this;
     if (peer.running) {
-      const task: HookTask = { type, flags, aux, block, offset, length, next: undefined };
-      if (peer.lastTask === undefined) peer.firstTask = task;
-      else peer.lastTask.next = task;
-      peer.lastTask = task;
-      return;
-    }
-    const result = this.run(peer, type, flags, aux, block, offset, length);
-    if (result === undefined) this.settle(peer, type, length);
-    else this.wait(peer, result, type, length);
-  }
-
-  private wait(peer: LanePeer, result: Promise<void>, type: number, length: number): void {
-    peer.running = true;
-    this.unsettled++;
-    result.then(() => this.resume(peer, type, length));
-  }
-
-  /** A hook has settled: runs what queued behind it, up to the next one that has to be waited for. */
-  private resume(peer: LanePeer, settledType: number, settledLength: number): void {
-    this.settle(peer, settledType, settledLength);
-    for (let task = peer.firstTask; task !== undefined; task = peer.firstTask) {
-      peer.firstTask = task.next;
-      if (task.next === undefined) peer.lastTask = undefined;
-      const { type, flags, aux, block, offset, length } = task;
-      const result = this.run(peer, type, flags, aux, block, offset, length);
-      if (result !== undefined) {
-        result.then(() => this.resume(peer, type, length));
-        return;
+      if (!this.yielded) {
+        this.yielded = true;
+        return false;
       }
-      this.settle(peer, type, length);
+      this.load();
+      this.queue(peer);
+      return true;
     }
-    peer.running = false;
-    this.unsettled--;
-    this.progressed();
+    this.load();
+    ring.take(ring.target, ring.tag);
+    const { type, flags, aux } = ring;
+    const result = this.run(peer, type, flags, aux, this.block, this.offset, this.length);
+    if (result === undefined) this.finish(peer, type, this.length);
+    else this.wait(peer, result, type, this.length);
+    return true;
   }
 
-  /** Takes a message off the account, and lets go of a connection that is through. */
-  private settle(peer: LanePeer, type: number, length: number): void {
-    if (type === Inbound.message || type === Inbound.ping || type === Inbound.pong) {
-      const bytes = length + RECORD_COST_BYTES;
-      this.directory.settle(peer.slot, bytes);
-      this.ring.settle(bytes);
-    } else if (type === Inbound.close) {
-      peer.closed();
-      this.peers.forget(peer);
-      this.outbox.record(Outbound.released, 0, 0, peer.slot, peer.tag);
+  /** Finds the payload of the record at hand. */
+  private load(): void {
+    const { ring } = this;
+    if ((ring.flags & EXTERNAL) === 0) {
+      this.block = ring.block;
+      this.offset = ring.offset;
+      this.length = ring.length;
+    } else {
+      // It was posted before its record was published, so it is here. Handlers get memory that is this thread's own.
+      const shared = receiveMessageOnPort(this.payloads)?.message as Uint8Array;
+      this.block = Buffer.allocUnsafeSlow(shared.length);
+      this.block.set(shared);
+      this.offset = 0;
+      this.length = shared.length;
     }
   }
 
-  /** Runs one hook. @returns a promise that never rejects, or undefined when the hook is done */
+  private get payload(): Buffer {
+    return this.block.subarray(this.offset, this.offset + this.length);
+  }
+
+  /** Lets the record at hand wait until the connection's hook has settled. */
+  private queue(peer: LanePeer): void {
+    const { ring, block, offset, length } = this;
+    const { type, aux } = ring;
+    const flags = ring.flags & ~EXTERNAL;
+    const place = this.park.park(ring, flags, this.payload);
+    const task: HookTask = { type, flags, aux, block, offset, length, place, next: undefined };
+    if (peer.lastTask === undefined) peer.firstTask = task;
+    else peer.lastTask.next = task;
+    peer.lastTask = task;
+  }
+
   private run(
     peer: LanePeer,
     type: number,
@@ -212,79 +295,100 @@ export class Dispatcher {
     offset: number,
     length: number,
   ): Promise<void> | undefined {
-    const { hooks } = this;
-    try {
-      switch (type) {
-        case Inbound.message: {
-          const message = new LaneMessage(peer, block, offset, length, (flags & BINARY) !== 0);
-          return this.guard(peer, 'message', hooks.message?.(peer, message));
-        }
-        case Inbound.open: {
-          const context = this.http.takeContext(block.readInt32LE(offset));
-          if (context !== undefined) peer.setContext(context as PeerContext);
-          return this.guard(peer, 'open', hooks.open?.(peer));
-        }
-        case Inbound.close: {
-          peer.closing();
-          const reason = block.toString('utf8', offset, offset + length);
-          return this.guard(peer, 'close', hooks.close?.(peer, { code: aux, reason }));
-        }
-        case Inbound.drain:
-          return this.guard(peer, 'drain', hooks.drain?.(peer));
-        case Inbound.ping:
-          return this.guard(peer, 'ping', hooks.ping?.(peer, bytesAt(block, offset, length)));
-        case Inbound.pong:
-          return this.guard(peer, 'pong', hooks.pong?.(peer, bytesAt(block, offset, length)));
-        case Inbound.topic:
-          peer.noteTopic(topicOf(block.toString('utf8', offset, offset + length)), flags === SUBSCRIBED);
-          return undefined;
-        case Inbound.finish:
-          this.outbox.record(Outbound.finished, 0, 0, peer.slot, peer.tag);
-          return undefined;
-        default:
-          throw new Error(`a record of unknown type ${type}`);
+    if (peer.givenUp && type !== Inbound.close) return undefined;
+    return this.hooks.run(peer, type, flags, aux, block, offset, length);
+  }
+
+  private wait(peer: LanePeer, result: Promise<void>, type: number, length: number): void {
+    this.directory.setRunning(peer.slot, true);
+    peer.running = true;
+    this.unsettled++;
+    this.await(peer, result, type, length);
+  }
+
+  private await(peer: LanePeer, result: Promise<void>, type: number, length: number): void {
+    this.yielded = false;
+    if (this.hookTimeoutMs === 0) {
+      result.then(() => this.settled(peer, type, length));
+      return;
+    }
+    const wait = { type, length, since: performance.now() };
+    this.waits.set(peer, wait);
+    result.then(() => {
+      if (this.waits.get(peer) !== wait) return; // given up
+      this.waits.delete(peer);
+      this.settled(peer, type, length);
+    });
+  }
+
+  private giveUpHooks(): void {
+    const latest = performance.now() - this.hookTimeoutMs;
+    for (const [peer, { type, length, since }] of this.waits) {
+      if (since > latest) continue;
+      this.waits.delete(peer);
+      const hook = hookName(type);
+      this.log.error(`the ${hook} hook did not settle within ${this.hookTimeoutMs} ms`, {
+        connection: peer.id,
+        hook,
+      });
+      peer.givenUp = true;
+      peer.close(HOOK_TIMED_OUT_CODE, HOOK_TIMED_OUT_REASON);
+      this.settled(peer, type, length);
+    }
+  }
+
+  /** A hook has settled: runs what waited behind it, up to the next one that has to be waited for. */
+  private settled(peer: LanePeer, settledType: number, settledLength: number): void {
+    this.finishRunning(peer, settledType, settledLength);
+    for (let task = peer.firstTask; task !== undefined && !this.stopped; task = peer.firstTask) {
+      peer.firstTask = task.next;
+      if (task.next === undefined) peer.lastTask = undefined;
+      const { type, flags, aux, block, offset, length } = task;
+      this.directory.setRunning(peer.slot, true);
+      this.park.begin(task.place);
+      const result = this.run(peer, type, flags, aux, block, offset, length);
+      if (result !== undefined) {
+        this.await(peer, result, type, length);
+        return;
       }
-    } catch (error) {
-      return this.failed(peer, nameOf(type), error);
+      this.finishRunning(peer, type, length);
+    }
+    peer.running = false;
+    this.unsettled--;
+    this.progressed();
+  }
+
+  /** The same as `finish`, for a hook that the connection's RUNNING cell knows of. */
+  private finishRunning(peer: LanePeer, type: number, length: number): void {
+    // In this order: what it sent must not be lost without the cell telling. And after `finish` the slot may be another's.
+    this.outbox.commit();
+    this.directory.setRunning(peer.slot, false);
+    this.finish(peer, type, length);
+  }
+
+  /** Takes a message off the account, and lets go of a connection that is through. */
+  private finish(peer: LanePeer, type: number, length: number): void {
+    switch (type) {
+      case Inbound.message:
+      case Inbound.ping:
+      case Inbound.pong: {
+        const bytes = length + RECORD_COST_BYTES;
+        this.directory.settle(peer.slot, bytes);
+        this.ring.settle(bytes);
+        break;
+      }
+      case Inbound.close:
+        peer.closed();
+        this.peers.forget(peer);
+        this.outbox.record(Outbound.released, 0, 0, peer.slot, peer.tag);
+        break;
+      case Inbound.leave:
+        this.peers.forget(peer);
+        this.outbox.record(Outbound.left, 0, 0, peer.slot, peer.tag);
+        break;
+      case Inbound.finish:
+        this.outbox.record(Outbound.finished, 0, 0, peer.slot, peer.tag);
+        break;
     }
   }
-
-  private guard(peer: LanePeer, hook: string, result: unknown): Promise<void> | undefined {
-    if (result === undefined || result === null || typeof (result as Promise<void>).then !== 'function')
-      return undefined;
-    return Promise.resolve(result as Promise<void>).then(nothing, error => this.failed(peer, hook, error));
-  }
-
-  /**
-   * Hands what a hook threw to the app's `error` hook, else to the log. The connection stays.
-   * @returns a promise that never rejects, or undefined when there is nothing to wait for
-   */
-  failed(peer: LanePeer, hook: string, cause: unknown): Promise<void> | undefined {
-    const { error: errorHook } = this.hooks;
-    if (errorHook === undefined || hook === 'error') {
-      this.report(peer, hook, cause);
-      return undefined;
-    }
-    try {
-      const result = errorHook.call(this.hooks, peer, new HookFailure(hook, cause) as HookError);
-      return this.guard(peer, 'error', result);
-    } catch (error) {
-      this.report(peer, 'error', error);
-      return undefined;
-    }
-  }
-
-  private report(peer: LanePeer, hook: string, cause: unknown): void {
-    this.log.error(`the ${hook} hook failed`, { connection: peer.id, hook, err: cause });
-  }
-}
-
-function nothing(): void {}
-
-function bytesAt(block: Buffer, offset: number, length: number): Uint8Array {
-  return new Uint8Array(block.buffer, block.byteOffset + offset, length);
-}
-
-function nameOf(type: number): string {
-  return Object.entries(Inbound).find(([, value]) => value === type)?.[0] ?? String(type);
 }

@@ -3,7 +3,7 @@ import type { Gateway, Log, Peer, PublishOptions } from '../src/app.js';
 import type { JobName, JobResult, JobValue, RunOptions } from '../src/job.js';
 import type { Directory } from '../src/wire/directory.js';
 import type { JobCalls } from '../src/wire/job-calls.js';
-import type { Dispatcher } from './dispatcher.js';
+import type { HookRunner } from './hooks.js';
 import type { Outbox } from './outbox.js';
 import { type LanePeer, type PeerHost, publish } from './peer.js';
 import { PeerSet, Peers } from './peers.js';
@@ -13,7 +13,7 @@ export class LaneGateway implements Gateway, PeerHost {
   readonly peers: Set<Peer>;
   readonly gateway = this;
   /** Set once the parts that need each other exist. */
-  dispatcher: Dispatcher | undefined;
+  hooks: HookRunner | undefined;
 
   constructor(
     readonly lane: number,
@@ -43,6 +43,6 @@ export class LaneGateway implements Gateway, PeerHost {
   }
 
   fail(peer: LanePeer, hook: string, error: unknown): void {
-    this.dispatcher?.failed(peer, hook, error);
+    this.hooks?.failed(peer, hook, error);
   }
 }

@@ -15,8 +15,10 @@ import {
 } from '../src/wire/messages.js';
 import { HookBit } from '../src/wire/records.js';
 import { RingReader } from '../src/wire/ring.js';
+import { attributed } from './attribution.js';
 import { Dispatcher } from './dispatcher.js';
 import { LaneGateway } from './gateway.js';
+import { HookRunner } from './hooks.js';
 import { HttpHandler } from './http.js';
 import { LaneLog } from './log.js';
 import { Outbox } from './outbox.js';
@@ -33,12 +35,14 @@ export async function lane(task: LaneTask): Promise<void> {
   } catch (error) {
     const reason = error instanceof UnusableExports ? 'exports' : 'import';
     post({ type: 'failed', reason, error: toWireError(error) });
+    task.port.close();
+    task.payloads.close();
     return;
   }
   await serve(task, app, post);
 }
 
-/** Runs until the main thread says stop and what was under way has settled, or its time is up. */
+/** Runs until the main thread says so and what was under way has settled, or its time is up. */
 function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): Promise<void> {
   return new Promise(resolve => {
     const { port, payloads } = task;
@@ -51,24 +55,32 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
       aborted: id => post({ type: 'jobAborted', id }),
     });
     const gateway = new LaneGateway(task.lane, directory, outbox, log, jobs);
-    let deadline: NodeJS.Timeout | undefined;
-    let ended = false;
+    /** What to do once nothing is under way, or time is up. */
+    let whenSettled: { unsettled(): number; then(): void; deadline: NodeJS.Timeout } | undefined;
 
-    const unsettled = (): number => dispatcher.unsettled + http.unsettled;
-    const end = (): void => {
-      if (ended) return;
-      ended = true;
-      clearTimeout(deadline);
-      outbox.endDrain();
-      post({ type: 'stopped', unsettled: unsettled() });
-      port.close();
-      payloads.close();
-      resolve();
-    };
     const progressed = (): void => {
-      if (deadline !== undefined && unsettled() === 0) end();
+      if (whenSettled?.unsettled() === 0) settled();
     };
+    const settled = (): void => {
+      const { then, deadline } = whenSettled as NonNullable<typeof whenSettled>;
+      whenSettled = undefined;
+      clearTimeout(deadline);
+      then();
+    };
+    const settleWithin = (withinMs: number, unsettled: () => number, then: () => void): void => {
+      clearTimeout(whenSettled?.deadline);
+      whenSettled = { unsettled, then, deadline: setTimeout(settled, withinMs) };
+    };
+
     const http = new HttpHandler(app, gateway, ring, outbox, log, progressed);
+    const hooks = new HookRunner(
+      task.attribute
+        ? attributed(app.websocket ?? {}, peer => ring.blame(peer.slot, peer.tag))
+        : (app.websocket ?? {}),
+      http,
+      log,
+    );
+    gateway.hooks = hooks;
     const dispatcher = new Dispatcher(
       ring,
       port,
@@ -76,22 +88,54 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
       directory,
       outbox,
       gateway.byConnection,
-      app.websocket ?? {},
+      hooks,
       http,
       log,
+      task.hookTimeoutMs,
       progressed,
     );
-    gateway.dispatcher = dispatcher;
+    const heartbeat = task.heartbeatMs === 0 ? undefined : setInterval(() => ring.beat(), task.heartbeatMs);
 
-    const stop = (withinMs: number): void => {
-      deadline = setTimeout(end, withinMs);
-      // What main published before it said stop is in the ring.
-      dispatcher.wake();
+    const end = (): void => {
+      clearInterval(heartbeat);
+      dispatcher.end();
+      outbox.endDrain();
+      post({ type: 'stopped', unsettled: dispatcher.unsettled + http.unsettled });
+      port.close();
+      payloads.close();
+      resolve();
+    };
+    const obey = (command: LaneCommand): void => {
+      switch (command.type) {
+        case 'stop':
+          settleWithin(command.withinMs, () => dispatcher.unsettled + http.unsettled, end);
+          // What main published before it said stop is in the ring.
+          dispatcher.wake();
+          break;
+        case 'handOver':
+          dispatcher.stop();
+          settleWithin(
+            command.withinMs,
+            () => dispatcher.unsettled,
+            () => {
+              outbox.endDrain();
+              post({ type: 'handedOver', unsettled: dispatcher.unsettled });
+            },
+          );
+          progressed();
+          break;
+        case 'retire':
+          settleWithin(command.withinMs, () => http.unsettled, end);
+          dispatcher.goOnFrom(command.from);
+          break;
+        case 'jobEnded':
+          jobs.ended(command.id, command.failure);
+          break;
+      }
     };
     port.on('message', (message: typeof WAKE | LaneCommand) => {
       if (message === WAKE) dispatcher.wake();
-      else if (message.type === 'stop') stop(message.withinMs);
-      else jobs.ended(message.id, message.failure);
+      else obey(message);
     });
     // The ring may have been filled before the port was listened on: nobody wakes a lane that is not asleep.
     post({ type: 'ready', hooks: hooksOf(app), threadId, jobs: jobsModule(app, task.app) });
@@ -151,7 +195,7 @@ function hooksOf({ websocket, fetch }: App): number {
   if (fetch !== undefined) bits |= HookBit.fetch;
   if (websocket === undefined) return bits;
   bits |= HookBit.websocket;
-  for (const name of ['upgrade', 'open', 'message', 'close', 'drain', 'ping', 'pong'] as const) {
+  for (const name of ['upgrade', 'open', 'message', 'close', 'drain', 'ping', 'pong', 'resume'] as const) {
     if (websocket[name] !== undefined) bits |= HookBit[name];
   }
   return bits;

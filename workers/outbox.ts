@@ -97,6 +97,11 @@ export class Outbox {
     this.batches.commit();
   }
 
+  /** Commits, and with it that the ring is done up to this mark. */
+  commitDone(mark: number): void {
+    this.batches.commitDone(mark);
+  }
+
   announce(): void {
     this.batches.announce();
   }

@@ -76,6 +76,8 @@ export function publish(
 export class LanePeer implements Peer {
   /** Hooks that wait for the one that is running; undefined when none is. Kept by the dispatcher. */
   running = false;
+  /** A hook did not settle in time: no more of them run but `close`. Kept by the dispatcher. */
+  givenUp = false;
   firstTask: HookTask | undefined = undefined;
   lastTask: HookTask | undefined = undefined;
 

@@ -5,6 +5,7 @@
  * can still read the upgrade request. Where the lane never heard of the connection the slot is free at once.
  */
 import { randomFillSync } from 'node:crypto';
+import type { Backlog } from '../lanes/backlog.js';
 import type { Lane } from '../lanes/lane.js';
 import { type DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import { HeadAllocator } from '../wire/heads.js';
@@ -22,10 +23,12 @@ export type CloseCause =
   | 'lost'
   | 'slow-consumer'
   | 'inbound-overflow'
-  | 'lane-died'
+  | 'poison'
   | 'shutdown';
 
-/** One connection, main thread. Plain fields only: there may be ten thousands. */
+const NO_STRIKES: Connection['strikes'] = [];
+
+/** One connection, main thread. Little more than plain fields: there may be ten thousands. */
 export class Connection {
   /** Undefined once it is closed: uWebSockets forbids any use then. */
   ws: WebSocket<SocketData> | undefined = undefined;
@@ -44,6 +47,10 @@ export class Connection {
   finishing = false;
   /** What this side ended it for. From then on nothing more is sent to it. */
   cause: CloseCause | undefined = undefined;
+  /** Set while it goes from one lane to another that both live: where to, and what came for it meanwhile. */
+  moving: { to: number; held: Backlog } | undefined = undefined;
+  /** When its messages ended a lane, or may have, in milliseconds of `performance.now()`. */
+  strikes: readonly { time: number; sure: boolean }[] = NO_STRIKES;
   /** The writer's list of this connection's frames in the batch at hand; see writer.ts. */
   firstFrame = -1;
   lastFrame = -1;
@@ -51,10 +58,18 @@ export class Connection {
   opening: Opening | undefined;
 
   constructor(
-    readonly lane: Lane,
+    /** Where its hooks run: another one, once that has ended. */
+    public lane: Lane,
     opening: Opening,
   ) {
     this.opening = opening;
+  }
+
+  /** Sends a record to its lane: behind all others of this connection. */
+  tell(type: number, flags: number, aux: number, payload: Uint8Array): void {
+    this.known = true;
+    if (this.moving === undefined) this.lane.post(type, flags, aux, this.slot, this.tag, payload);
+    else this.moving.held.push(type, flags, aux, this.slot, this.tag, payload);
   }
 }
 
@@ -107,6 +122,12 @@ export class Connections {
     return connection !== undefined && connection.tag === tag && connection.ws !== undefined
       ? connection
       : undefined;
+  }
+
+  /** The same, open or closed, as long as it has its slot. */
+  withSlot(slot: number, tag: number): Connection | undefined {
+    const connection = this.bySlot[slot];
+    return connection?.tag === tag ? connection : undefined;
   }
 
   /** Gives a connection whose socket has just opened its slot. @returns false when there is no room for it */

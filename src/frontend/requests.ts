@@ -27,7 +27,7 @@ interface Handshake {
 
 interface Pending {
   readonly res: HttpResponse;
-  readonly lane: Lane;
+  lane: Lane;
   /** HEAD: the answer has no body; its headers say how long it would be. */
   readonly isHead: boolean;
   /** Set for an upgrade. */
@@ -86,8 +86,9 @@ export class Requests {
       return;
     }
     this.bodies.collect(res, head, body => {
-      if (this.stopped || !lane.ready) return refuse(res, 503, 'the gateway is not ready\n', this.draining);
-      this.dispatch(this.expect(res, lane, head.method === 'HEAD', undefined), head, body);
+      const now = this.stopped ? undefined : this.laneForRequest();
+      if (now === undefined) return refuse(res, 503, 'the gateway is not ready\n', this.draining);
+      this.dispatch(this.expect(res, now, head.method === 'HEAD', undefined), head, body);
     });
   }
 
@@ -125,7 +126,8 @@ export class Requests {
     this.pending.set(token, { res, lane, isHead, handshake, unacknowledged: 0, streaming: false });
     lane.requests++;
     res.onAborted(() => {
-      if (this.forget(token) && lane.ready) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
+      const asked = this.pending.get(token)?.lane;
+      if (this.forget(token)) asked?.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
     });
     return token;
   }
@@ -261,6 +263,26 @@ export class Requests {
     else this.corkHolder.hold(() => res.cork(upgrade));
   }
 
+  /** Whether the request or upgrade still waits for its answer. */
+  has(token: number): boolean {
+    return this.pending.has(token);
+  }
+
+  /**
+   * Another lane goes on.
+   * @param waiting those that no hook has seen: they are the new lane's. The others are for the lane before to answer, if
+   * it still can.
+   */
+  takeOver(from: Lane, to: Lane, waiting: Set<number>): void {
+    for (const [token, pending] of this.pending) {
+      if (pending.lane !== from || !waiting.has(token)) continue;
+      pending.lane = to;
+      from.requests--;
+      to.requests++;
+    }
+    if (from.gone) this.laneEnded(from);
+  }
+
   /** No more upgrades, and no more requests on connections that had one. */
   drain(): void {
     this.draining = true;
@@ -270,12 +292,12 @@ export class Requests {
   stop(): number {
     this.stopped = true;
     const cutOff = this.pending.size;
-    for (const { lane } of [...this.pending.values()]) this.laneDied(lane);
+    for (const { lane } of [...this.pending.values()]) this.laneEnded(lane);
     return cutOff;
   }
 
-  /** The lane is gone: what it should have answered is answered for it. */
-  laneDied(lane: Lane): void {
+  /** The lane has ended: what it should have answered is answered for it. */
+  laneEnded(lane: Lane): void {
     for (const [token, { res, lane: owner, streaming }] of [...this.pending]) {
       if (owner !== lane) continue;
       this.forget(token);

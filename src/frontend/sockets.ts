@@ -25,6 +25,13 @@ export interface SocketOptions {
   compression: false | 'shared' | 'dedicated';
 }
 
+export interface LanesForSockets {
+  /** The lane that a new connection is to live on; undefined when none takes any. */
+  forConnection(): Lane | undefined;
+  /** The lane at that index now. */
+  at(index: number): Lane;
+}
+
 export interface SocketEvents {
   /** A connection sent more than may wait and is closed for it. */
   overflowed(connection: Connection): void;
@@ -50,7 +57,7 @@ export class Sockets {
     private readonly backpressure: Backpressure,
     private readonly hub: Hub,
     private readonly options: SocketOptions,
-    private readonly laneForConnection: () => Lane | undefined,
+    private readonly lanes: LanesForSockets,
     private readonly events: SocketEvents,
   ) {}
 
@@ -80,7 +87,7 @@ export class Sockets {
     if (req.getHeader('sec-websocket-version') !== '13')
       return refuse(res, 426, 'WebSocket version 13 only\n');
     if (this.requests.draining) return refuse(res, 503, 'the gateway is closing\n', true);
-    const lane = this.laneForConnection();
+    const lane = this.lanes.forConnection();
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
     if (!lane.has(HookBit.websocket)) return refuse(res, 404, 'no WebSockets here\n');
     if (this.connections.full) return refuse(res, 503, 'too many connections\n');
@@ -101,16 +108,18 @@ export class Sockets {
 
   private open(ws: Socket): void {
     const connection = connectionOf(ws);
-    const { lane } = connection;
+    // The one that allowed the upgrade may have been replaced since.
+    const lane = this.lanes.at(connection.lane.index);
+    connection.lane = lane;
     const token = connection.opening?.token ?? 0;
-    if (!lane.ready || !this.connections.open(connection, ws)) {
-      if (token !== 0 && lane.ready) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
+    if (lane.gone || !this.connections.open(connection, ws)) {
+      if (token !== 0) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
       ws.end(OVERFLOW_CODE, 'too many connections');
       return;
     }
     if (token === 0 && !lane.has(HookBit.open)) return;
     new DataView(this.tokenBytes.buffer).setInt32(0, token, true);
-    this.tell(connection, Inbound.open, 0, 0, this.tokenBytes);
+    connection.tell(Inbound.open, 0, 0, this.tokenBytes);
   }
 
   private message(ws: Socket, data: ArrayBuffer, isBinary: boolean): void {
@@ -120,7 +129,7 @@ export class Sockets {
     if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit.message))
       return;
     if (connection.lane.admit(connection, data.byteLength)) {
-      this.tell(connection, Inbound.message, isBinary ? BINARY : 0, 0, new Uint8Array(data));
+      connection.tell(Inbound.message, isBinary ? BINARY : 0, 0, new Uint8Array(data));
     } else {
       this.overflow(connection, ws);
     }
@@ -132,7 +141,7 @@ export class Sockets {
     if (hook === 'ping' && !this.backpressure.check(connection)) return;
     if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit[hook])) return;
     if (connection.lane.admit(connection, data.byteLength)) {
-      this.tell(connection, type, 0, 0, new Uint8Array(data));
+      connection.tell(type, 0, 0, new Uint8Array(data));
     } else {
       this.overflow(connection, ws);
     }
@@ -149,7 +158,7 @@ export class Sockets {
     if (connection.finishing) this.events.takenOff(connection);
     if (!this.backpressure.check(connection)) return;
     if (connection.buffered === 0 && connection.lane.has(HookBit.drain))
-      this.tell(connection, Inbound.drain, 0, 0, NO_BYTES);
+      connection.tell(Inbound.drain, 0, 0, NO_BYTES);
   }
 
   private subscription(ws: Socket, topic: ArrayBuffer, now: number, before: number): void {
@@ -166,16 +175,11 @@ export class Sockets {
     this.backpressure.unsubscribed(connection);
     this.connections.close(connection, connection.cause ?? causeOf(code));
     const { lane, known } = connection;
-    if (lane.ready && (known || lane.has(HookBit.close))) {
-      this.tell(connection, Inbound.close, 0, code, new Uint8Array(reason));
+    if (!lane.gone && (known || lane.has(HookBit.close))) {
+      connection.tell(Inbound.close, 0, code, new Uint8Array(reason));
     } else {
       this.connections.release(connection.slot, connection.tag);
     }
-  }
-
-  private tell(connection: Connection, type: number, flags: number, aux: number, payload: Uint8Array): void {
-    connection.known = true;
-    connection.lane.post(type, flags, aux, connection.slot, connection.tag, payload);
   }
 }
 

@@ -37,6 +37,8 @@ export class Writer {
     private readonly requests: Requests,
     private readonly hub: Hub,
     private readonly backpressure: Backpressure,
+    /** The lane is through with a connection that is to be another's. */
+    private readonly left: (slot: number, tag: number) => void,
     /** A connection's hooks have settled, and everything that they sent was carried out. */
     private readonly finished: (connection: Connection) => void,
   ) {}
@@ -71,6 +73,10 @@ export class Writer {
         break;
       case Outbound.released:
         this.connections.release(batch.target, batch.tag);
+        break;
+      case Outbound.left:
+        this.flush();
+        this.left(batch.target, batch.tag);
         break;
       case Outbound.accept:
       case Outbound.response:
@@ -120,15 +126,9 @@ export class Writer {
 
   /** A peer's topics are kept by the lane that owns it; it has to hear of what another lane did. */
   private tellOwner(connection: Connection, lane: Lane, batch: BatchReader, flags: number): void {
-    if (connection.lane === lane || !connection.known) return;
-    connection.lane.post(
-      Inbound.topic,
-      flags,
-      0,
-      connection.slot,
-      connection.tag,
-      this.view(batch.offset, batch.length),
-    );
+    // One that moves is told its topics when it arrives.
+    if (connection.lane === lane || !connection.known || connection.moving !== undefined) return;
+    connection.tell(Inbound.topic, flags, 0, this.view(batch.offset, batch.length));
   }
 
   private publish(batch: BatchReader): void {

@@ -14,8 +14,9 @@ class Block {
   written = 0;
   read = 0;
 
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size);
+  /** @param shared whether other threads will read it */
+  constructor(size: number, shared: boolean) {
+    this.bytes = shared ? Buffer.from(new SharedArrayBuffer(size)) : Buffer.allocUnsafeSlow(size);
     this.words = new Int32Array(this.bytes.buffer);
   }
 }
@@ -34,7 +35,7 @@ export class Backlog {
   private blocks: Block[] = [];
   private first = 0;
 
-  /** @param largest bytes of payload above which a record stands in memory that holds nothing else */
+  /** @param largest bytes of payload above which a record stands in shared memory that holds nothing else */
   constructor(private readonly largest: number) {}
 
   get empty(): boolean {
@@ -68,7 +69,7 @@ export class Backlog {
   private blockFor(size: number, alone: boolean): Block {
     const last = this.empty ? undefined : this.blocks[this.blocks.length - 1];
     if (!alone && last !== undefined && last.written + size <= last.bytes.length) return last;
-    const block = new Block(alone || size > BLOCK_BYTES ? size : BLOCK_BYTES);
+    const block = new Block(alone || size > BLOCK_BYTES ? size : BLOCK_BYTES, alone);
     this.blocks.push(block);
     return block;
   }
@@ -89,10 +90,10 @@ export class Backlog {
   }
 
   /** The payload of the record at the head: a view, valid until `shift`. */
-  get payload(): Uint8Array<ArrayBuffer> {
+  get payload(): Uint8Array {
     const block = this.blocks[this.first] as Block;
     const at = block.read + RECORD_HEADER_BYTES;
-    return new Uint8Array(block.bytes.buffer as ArrayBuffer, at, this.length);
+    return new Uint8Array(block.bytes.buffer, at, this.length);
   }
 
   /** Drops the record at the head. */

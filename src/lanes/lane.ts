@@ -4,7 +4,8 @@
  * Invariant: records reach the lane in the order of `post`. What finds no room in the ring waits in the backlog, and
  * while anything waits there, everything new goes behind it.
  */
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { once } from 'node:events';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { AppError } from '../errors.js';
 import type { JobModule, JobOwner } from '../jobs/jobs.js';
 import { BatchReader } from '../wire/batch.js';
@@ -19,8 +20,9 @@ import {
   WAKE,
   type WireError,
 } from '../wire/messages.js';
+import { ParkReader } from '../wire/park.js';
 import { EXTERNAL, RECORD_COST_BYTES } from '../wire/records.js';
-import { createRingMemory, largestPayload, RingWriter } from '../wire/ring.js';
+import { createRingMemory, doneMark, largestPayload, RingWriter, type WaitingRecord } from '../wire/ring.js';
 import { Backlog } from './backlog.js';
 
 /** A connection's side of the account: bytes taken in, and bytes known to be settled, both modulo 2³². */
@@ -32,6 +34,8 @@ export interface InboundAccount {
 
 export interface LaneLimits {
   ringBytes: number;
+  hangTimeoutMs: number;
+  hookTimeoutMs: number;
   maxInboundPerConnection: number;
   maxInboundPerLane: number;
 }
@@ -45,6 +49,21 @@ export interface LaneEvents {
   job(lane: Lane, request: JobRequest): void;
   jobAborted(lane: Lane, id: number): void;
 }
+
+/** Beats of a lane's heartbeat within `hangTimeoutMs`. */
+export const BEATS_PER_TIMEOUT = 4;
+
+/** What a lane comes after. */
+export interface LaneOrigin {
+  /** Bits of HookBit of the lane before it: taken for its own until it is ready. */
+  hooksBefore: number;
+  /** See LaneTask. */
+  attribute: boolean;
+  /** How often the app was reloaded. */
+  generation: number;
+}
+
+const FIRST: LaneOrigin = { hooksBefore: 0, attribute: false, generation: 0 };
 
 /** How a lane ended. `error` is undefined when it had been asked to. */
 export interface LaneEnd {
@@ -63,15 +82,21 @@ export class Lane implements JobOwner {
   connections = 0;
   /** HTTP requests and upgrades that wait for this lane's answer. Kept by the frontend. */
   requests = 0;
-  /** Bits of HookBit: what the app has; 0 until ready. */
-  hooks = 0;
+  /** Bits of HookBit: what the app has. */
+  hooks: number;
   threadId = 0;
   /** Where its app's jobs are; undefined until ready, and where it names none. */
   jobs: JobModule | undefined;
-  /** Whether the lane has imported its app and takes records. */
+  /** Whether the lane has imported its app, and has not ended. Before, records wait in its ring. */
   ready = false;
+  /** When it became ready, in milliseconds of `performance.now()`; undefined where it never did. */
+  readySince: number | undefined;
+  /** Whether its thread is gone: nothing more can be posted. */
+  gone = false;
   /** Resolves once the lane's task has ended and all that it had finished was delivered. */
   readonly ended: Promise<LaneEnd>;
+  /** Resolves once the lane reads no more, after `handOver`; with the number of hooks that had not settled. */
+  readonly handedOver: Promise<number>;
   /** Hooks that had not settled when the lane was asked to stop and its time ran out. */
   unsettled = 0;
 
@@ -79,6 +104,9 @@ export class Lane implements JobOwner {
   private readonly port: MessagePort;
   private readonly payloads: MessagePort;
   private readonly batches = new Map<number, BatchReader>();
+  private readonly park = new ParkReader();
+  /** Payloads of records in the ring that are too large for it, and where those records end. */
+  private externals: { end: number; payload: Uint8Array }[] = [];
   private readonly backlog: Backlog;
   private readonly largest: number;
   private accepted = 0;
@@ -90,6 +118,10 @@ export class Lane implements JobOwner {
     resolve() {},
     reject() {},
   };
+  private settleHandOver: (unsettled: number) => void = () => {};
+  private readonly generation: number;
+  private heartbeat = 0;
+  private missedBeats = 0;
 
   /**
    * @param run starts the lane's task on a worker thread; settles when that ends
@@ -102,7 +134,10 @@ export class Lane implements JobOwner {
     private readonly limits: LaneLimits,
     private readonly events: LaneEvents,
     run: (task: LaneTask) => Promise<void>,
+    { hooksBefore, attribute, generation }: LaneOrigin = FIRST,
   ) {
+    this.hooks = hooksBefore;
+    this.generation = generation;
     const ring = createRingMemory(limits.ringBytes);
     this.ring = new RingWriter(ring);
     this.largest = largestPayload(limits.ringBytes);
@@ -112,16 +147,38 @@ export class Lane implements JobOwner {
     this.port = main.port1;
     this.payloads = payloads.port1;
     this.port.on('message', (message: number | LaneMessage) => this.receive(message));
+    // The other end closes when its thread has ended, and not before: only then is what it wrote its last word.
+    const closed = once(this.port, 'close');
     this.started = new Promise((resolve, reject) => {
       this.settleStart = { resolve, reject };
     });
     // Whoever waits for the start has a handler of his own.
     this.started.catch(() => {});
-    const task = { lane: index, app, ring, directory: memory, port: main.port2, payloads: payloads.port2 };
-    this.ended = run(task).then(
-      () => this.finish(undefined),
-      error => this.finish(error),
-    );
+    this.handedOver = new Promise(resolve => {
+      this.settleHandOver = resolve;
+    });
+    const task = {
+      lane: index,
+      app,
+      ring,
+      directory: memory,
+      port: main.port2,
+      payloads: payloads.port2,
+      heartbeatMs: limits.hangTimeoutMs / BEATS_PER_TIMEOUT,
+      hookTimeoutMs: limits.hookTimeoutMs,
+      attribute,
+    };
+    this.ended = run(task)
+      .then(
+        () => undefined,
+        error => error,
+      )
+      .then(async error => {
+        // Where the task never ran the other end is still here.
+        main.port2.close();
+        await closed;
+        return this.finish(error);
+      });
   }
 
   /** Resolves when the lane is ready. @throws {AppError} when the app cannot be used */
@@ -246,16 +303,27 @@ export class Lane implements JobOwner {
         return;
       const { payload } = backlog;
       backlog.shift();
-      // Its block holds nothing else (see Backlog), so the memory itself goes to the lane.
-      if (external) this.payloads.postMessage(payload, [payload.buffer]);
-      else ring.bytes.set(payload, ring.offset);
+      // Its block holds nothing else (see Backlog), and is shared: kept here for another lane, should this one end.
+      if (external) {
+        this.payloads.postMessage(payload);
+        this.externals.push({ end: ring.end, payload });
+      } else {
+        ring.bytes.set(payload, ring.offset);
+      }
     }
+  }
+
+  private dropTakenExternals(): void {
+    const { taken } = this.ring;
+    while (this.externals.length > 0 && ((taken - (this.externals[0]?.end ?? 0)) | 0) >= 0)
+      this.externals.shift();
   }
 
   // ── outbound and control ──
 
   private receive(message: number | LaneMessage): void {
     if (typeof message === 'number') {
+      if (this.externals.length > 0) this.dropTakenExternals();
       if (message !== ROOM) this.deliver(message);
       else {
         this.refill();
@@ -270,18 +338,28 @@ export class Lane implements JobOwner {
       case 'batchDropped':
         this.batches.delete(message.index);
         break;
+      case 'park':
+        this.park.add(message.index, message.memory);
+        break;
+      case 'parkDropped':
+        this.park.drop(message.index);
+        break;
       case 'log':
         this.events.log(this, message);
         break;
       case 'ready':
         this.hooks = message.hooks;
         this.threadId = message.threadId;
-        this.jobs = message.jobs === undefined ? undefined : { url: message.jobs, version: 0 };
+        this.jobs = message.jobs === undefined ? undefined : { url: message.jobs, version: this.generation };
         this.ready = true;
+        this.readySince = performance.now();
         this.settleStart.resolve();
         break;
       case 'failed':
         this.settleStart.reject(appError(message));
+        break;
+      case 'handedOver':
+        this.settleHandOver(message.unsettled);
         break;
       case 'job':
         this.events.job(this, message.request);
@@ -320,18 +398,93 @@ export class Lane implements JobOwner {
     return this.ended;
   }
 
+  /** Asks the lane to read no more, so that another can go on; see `handedOver`. */
+  handOver(withinMs: number): void {
+    this.endTurn();
+    this.port.postMessage({ type: 'handOver', withinMs } satisfies LaneCommand);
+  }
+
+  /** After `remains` were taken over: the lane may answer the requests that it has begun, and then ends. */
+  retire(withinMs: number): void {
+    this.externals = [];
+    // The lane must not stand behind what it can see.
+    this.publish();
+    this.port.postMessage({ type: 'retire', from: this.ring.end, withinMs } satisfies LaneCommand);
+  }
+
+  /** To be called once in a beat's time. @returns true when the thread has not turned its event loop for too long */
+  hangs(): boolean {
+    const { heartbeat } = this.ring;
+    // Beats missed are counted, not milliseconds: while the whole process stands still, nobody hangs.
+    this.missedBeats = heartbeat === this.heartbeat ? this.missedBeats + 1 : 0;
+    this.heartbeat = heartbeat;
+    return this.missedBeats > BEATS_PER_TIMEOUT;
+  }
+
+  // ── what it leaves ──
+
   /**
-   * The lane's thread is gone or its task has returned. Delivers what it had finished: first what it announced, then
-   * what stands committed in batches that it had no time to announce.
+   * The connection whose hook was running on the thread when that ended: its record was taken, and is not done.
+   * To be called once the lane has ended.
+   */
+  get executing(): { slot: number; tag: number } | undefined {
+    let last: BatchReader | undefined;
+    for (const batch of this.batches.values()) {
+      if (last === undefined || ((batch.sequence - last.sequence) | 0) > 0) last = batch;
+    }
+    const done = last?.doneMark ?? 0;
+    const { current, taken } = this.ring;
+    return done === doneMark(taken) || current.tag === 0 ? undefined : current;
+  }
+
+  /** The connection that ended the thread, as far as is known. To be called once the lane has ended. */
+  get blamed(): { slot: number; tag: number } | undefined {
+    const { executing } = this;
+    if (executing !== undefined) return executing;
+    const { blamed } = this.ring;
+    return blamed.tag === 0 ? undefined : blamed;
+  }
+
+  /** The records that no hook has seen, oldest first. To be called once the lane has ended or handed over. */
+  *remains(): Generator<WaitingRecord> {
+    yield* this.park.records();
+    const from = this.ring.takenOrParked(this.park.lastFilled);
+    const externals = this.externals.filter(({ end }) => ((end - from) | 0) > 0);
+    for (const record of this.ring.recordsFrom(from)) {
+      if ((record.flags & EXTERNAL) !== 0) {
+        record.flags &= ~EXTERNAL;
+        record.payload = externals.shift()?.payload as Uint8Array;
+      }
+      yield record;
+    }
+    for (const { backlog } = this; backlog.peek(); backlog.shift()) {
+      const { type, flags, aux, target, tag, payload } = backlog;
+      yield { type, flags, aux, target, tag, payload };
+    }
+  }
+
+  /** Takes off this account what will wait on another lane's. */
+  discharge(bytes: number): void {
+    this.accepted = (this.accepted - bytes) | 0;
+  }
+
+  /** Puts what was charged to a lane that has ended on this one's account, as far as it waits. */
+  charge(account: InboundAccount | undefined, payloadLength: number): void {
+    const bytes = payloadLength + RECORD_COST_BYTES;
+    if (account !== undefined) account.accepted = (account.accepted + bytes) | 0;
+    this.accepted = (this.accepted + bytes) | 0;
+  }
+
+  /**
+   * The lane's thread is gone or its task has returned, and its port is read to the end. Delivers what stands committed
+   * in batches that it had no time to announce.
    */
   private finish(error: unknown): LaneEnd {
-    for (let entry = receiveMessageOnPort(this.port); entry; entry = receiveMessageOnPort(this.port)) {
-      this.receive(entry.message);
-    }
     const rest = [...this.batches.values()].filter(batch => batch.taken);
     for (const batch of rest.sort((a, b) => (a.sequence - b.sequence) | 0)) this.deliver(batch.index);
     this.ready = false;
-    this.port.close();
+    this.gone = true;
+    this.settleHandOver(0);
     this.payloads.close();
     this.settleStart.reject(
       new AppError(`lane ${this.index} ended before it was ready: ${messageOf(error)}`),

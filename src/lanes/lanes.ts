@@ -1,21 +1,19 @@
 /**
- * All lanes: starts them on Piscina's threads, places connections and requests, starts a new one where one died.
+ * All lanes: runs them on Piscina's threads, and places connections and requests on them.
  *
- * Piscina runs one long-lived task on each of its threads: thread start-up, and a fresh thread for one that died, are
- * its business. A lane itself is never started twice: the new one at the same index is another Lane.
+ * Piscina runs one long-lived task on each of its threads: starting a thread, and ending it, are its business. A thread
+ * serves one lane and no other, so that each lane has a module graph of its own.
  */
+import type { EventLoopUtilization } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import type { LaneTask } from '../wire/messages.js';
+import { GRACE_MS, type KeeperEvents, type LaneFactory, LaneKeeper } from './keeper.js';
 import { Lane, type LaneEvents, type LaneLimits } from './lane.js';
 
 const LANE_TASK_FILE = fileURLToPath(new URL('../../workers/entry.cjs', import.meta.url));
-
-/** Milliseconds before a lane that died is started again: doubles while it keeps failing to become ready. */
-const RESTART_FIRST_MS = 50;
-const RESTART_LONGEST_MS = 10_000;
 
 /**
  * MiB of a lane's young generation. Blocks of messages lie outside the heap and are freed when it is collected; with
@@ -23,118 +21,124 @@ const RESTART_LONGEST_MS = 10_000;
  */
 const LANE_YOUNG_GENERATION_MIB = 8;
 
-/** Milliseconds that a lane gets beyond the time that its hooks have, before its thread is ended. */
-const STOP_GRACE_MS = 250;
-
-export interface LanesEvents extends LaneEvents {
-  /** The lane's thread is gone, though nobody asked it to end. What it had finished has been delivered. */
-  died(lane: Lane, error: unknown): void;
-  /** A lane stands at the index of one that died. */
-  replaced(lane: Lane): void;
-  /** The lane that was to replace one that died could not start either, and will be tried again. */
-  restartFailed(index: number, error: unknown, nextTryMs: number): void;
+export interface LanesOptions extends LaneLimits {
+  /** MiB of each lane's heap for what lives long. 0: Node's default. */
+  laneHeapMiB: number;
 }
 
 export class Lanes {
-  readonly list: Lane[] = [];
   private readonly pool: Piscina<LaneTask, void>;
-  private readonly restarts = new Set<NodeJS.Timeout>();
-  private stopping = false;
+  private readonly keepers: LaneKeeper[];
+  private started = false;
+  private generation = 0;
+  private reloading: Promise<void> = Promise.resolve();
   private nextForRequest = 0;
+  private readonly utilisations = new WeakMap<Lane, EventLoopUtilization>();
 
   constructor(
-    private readonly count: number,
-    private readonly app: string,
-    private readonly memory: DirectoryMemory,
-    private readonly directory: DirectoryWriter,
-    private readonly limits: LaneLimits,
-    private readonly events: LanesEvents,
+    count: number,
+    app: string,
+    memory: DirectoryMemory,
+    directory: DirectoryWriter,
+    options: LanesOptions,
+    events: LaneEvents & KeeperEvents,
   ) {
+    const { laneHeapMiB, hangTimeoutMs } = options;
     this.pool = new Piscina({
       filename: LANE_TASK_FILE,
-      minThreads: count,
-      maxThreads: count,
+      // A thread goes when its lane has ended. While lanes are replaced there are two for each index.
+      minThreads: 0,
+      maxThreads: 2 * count + 1,
+      idleTimeout: 0,
       concurrentTasksPerWorker: 1,
       // A lane's thread must sleep in its event loop, not in Atomics.wait.
       atomics: 'disabled',
-      resourceLimits: { maxYoungGenerationSizeMb: LANE_YOUNG_GENERATION_MIB },
+      resourceLimits: {
+        maxYoungGenerationSizeMb: LANE_YOUNG_GENERATION_MIB,
+        ...(laneHeapMiB > 0 && { maxOldGenerationSizeMb: laneHeapMiB }),
+      },
       workerHistogram: false,
       recordTiming: false,
     });
-    // A thread that dies between two tasks: its lane has ended already, and Piscina replaces it.
+    // A thread that dies between two tasks: its lane has ended already.
     this.pool.on('error', () => {});
+    const make: LaneFactory = (index, run, before, attribute) =>
+      new Lane(index, app, memory, directory, options, events, run, {
+        hooksBefore: before?.hooks ?? 0,
+        attribute,
+        generation: this.generation,
+      });
+    const run = (task: LaneTask, signal: AbortSignal): Promise<void> =>
+      this.pool.run(task, { transferList: [task.port, task.payloads], signal });
+    this.keepers = Array.from(
+      { length: count },
+      (_, index) => new LaneKeeper(index, make, run, hangTimeoutMs, events),
+    );
+  }
+
+  /** The lanes that take records, by their index; none before all have started. */
+  get list(): Lane[] {
+    return this.started ? this.keepers.map(({ lane }) => lane) : [];
+  }
+
+  /** The lane at that index. */
+  at(index: number): Lane {
+    return (this.keepers[index] as LaneKeeper).lane;
   }
 
   /** Starts all lanes. @throws {AppError} when one cannot start; then all are ended again */
   async start(): Promise<void> {
-    const starting = Array.from({ length: this.count }, (_, index) => this.create(index));
     try {
-      await Promise.all(starting.map(lane => lane.start()));
+      await Promise.all(this.keepers.map(keeper => keeper.start()));
+      this.started = true;
     } catch (error) {
       await this.stop(0);
       throw error;
     }
-    this.list.push(...starting);
-    for (const lane of starting) this.watch(lane);
   }
 
-  private create(index: number): Lane {
-    const { app, memory, directory, limits, events } = this;
-    return new Lane(index, app, memory, directory, limits, events, task =>
-      this.pool.run(task, { transferList: [task.port, task.payloads] }),
-    );
+  /**
+   * Replaces every lane by one with fresh code, one after the other, so that most handlers run at any time. Called again
+   * meanwhile, it begins anew afterwards.
+   * @throws {AppError} when a new lane cannot start: then that index and those after it keep the old code
+   */
+  reload(withinMs: number): Promise<void> {
+    const reload = async (): Promise<void> => {
+      this.generation++;
+      for (const keeper of this.keepers) await keeper.replace(withinMs);
+    };
+    const reloading = this.reloading.then(reload);
+    this.reloading = reloading.catch(() => {});
+    return reloading;
   }
 
-  private watch(lane: Lane): void {
-    lane.ended.then(({ error }) => {
-      if (this.stopping) return;
-      this.events.died(lane, error ?? new Error('its task returned'));
-      this.restart(lane.index, RESTART_FIRST_MS);
-    });
-  }
-
-  private restart(index: number, pauseMs: number): void {
-    const timer = setTimeout(async () => {
-      this.restarts.delete(timer);
-      const lane = this.create(index);
-      try {
-        await lane.start();
-      } catch (error) {
-        if (this.stopping) return;
-        const nextTryMs = Math.min(pauseMs * 2, RESTART_LONGEST_MS);
-        this.events.restartFailed(index, error, nextTryMs);
-        this.restart(index, nextTryMs);
-        return;
-      }
-      if (this.stopping) {
-        await lane.stop(0);
-        return;
-      }
-      this.list[index] = lane;
-      this.watch(lane);
-      this.events.replaced(lane);
-    }, pauseMs);
-    this.restarts.add(timer);
-  }
-
-  /** The ready lane with the fewest connections, or undefined when none is ready. */
+  /** The lane with the fewest connections: a ready one if there is any, else one that is starting. */
   forConnection(): Lane | undefined {
     let best: Lane | undefined;
-    for (const lane of this.list) {
-      if (lane.ready && (best === undefined || lane.connections < best.connections)) best = lane;
+    if (!this.started) return best;
+    for (const { lane } of this.keepers) {
+      if (lane.gone) continue;
+      if (
+        best === undefined ||
+        (lane.ready === best.ready ? lane.connections < best.connections : lane.ready)
+      )
+        best = lane;
     }
     return best;
   }
 
-  /** The ready lane with the fewest requests under way; in turn among equals. */
+  /** The same with the fewest requests under way; in turn among equals. */
   forRequest(): Lane | undefined {
     let best: Lane | undefined;
-    const { length } = this.list;
+    if (!this.started) return best;
+    const { length } = this.keepers;
     for (let i = 0; i < length; i++) {
-      const lane = this.list[(this.nextForRequest + i) % length] as Lane;
-      if (lane.ready && (best === undefined || lane.requests < best.requests)) best = lane;
+      const { lane } = this.keepers[(this.nextForRequest + i) % length] as LaneKeeper;
+      if (lane.gone) continue;
+      if (best === undefined || (lane.ready === best.ready ? lane.requests < best.requests : lane.ready))
+        best = lane;
     }
-    this.nextForRequest = (this.nextForRequest + 1) % Math.max(1, length);
+    this.nextForRequest = (this.nextForRequest + 1) % length;
     return best;
   }
 
@@ -148,18 +152,28 @@ export class Lanes {
     return thread?.performance.eventLoopUtilization().utilization ?? 0;
   }
 
+  /** The same since the last call. */
+  busyness(lane: Lane): number {
+    const thread = this.pool.threads.find(({ threadId }) => threadId === lane.threadId);
+    if (thread === undefined) return 0;
+    const now = thread.performance.eventLoopUtilization();
+    const before = this.utilisations.get(lane);
+    this.utilisations.set(lane, now);
+    return before === undefined
+      ? now.utilization
+      : thread.performance.eventLoopUtilization(now, before).utilization;
+  }
+
   /** Ends all lanes. @returns the number of hooks that did not settle in time */
   async stop(withinMs: number): Promise<number> {
-    this.stopping = true;
-    for (const timer of this.restarts) clearTimeout(timer);
-    const ended = Promise.all(this.list.map(lane => (lane.ready ? lane.stop(withinMs) : lane.ended)));
+    const ended = Promise.all(this.keepers.map(keeper => keeper.stop(withinMs)));
     // A hook that blocks its thread cannot be asked to end: the pool then ends the thread.
     const deadline = new AbortController();
-    const grace = delay(withinMs + STOP_GRACE_MS, undefined, { signal: deadline.signal }).catch(() => {});
+    const grace = delay(withinMs + GRACE_MS, undefined, { signal: deadline.signal }).catch(() => {});
     await Promise.race([ended, grace]);
     deadline.abort();
     await this.pool.destroy();
     await ended;
-    return this.list.reduce((sum, lane) => sum + lane.unsettled, 0);
+    return this.keepers.reduce((sum, { lane }) => sum + lane.unsettled, 0);
   }
 }

@@ -2,15 +2,18 @@
  * Batches of records in shared memory, from one lane to the main thread.
  *
  * Contract: a batch belongs to the lane while its state is TAKEN and it has not been announced; from the announcement on
- * it belongs to main, until main sets it FREE. FILLED only grows while the lane owns it, and every store of it ends on a
- * whole record, so that main can deliver what a lane had finished when it died.
+ * it belongs to main, until main sets it FREE. COMMIT is stored when a hook is through, and says in one store what the
+ * hook has sent and that it is done, so that main can deliver what a lane had finished when it died, and knows what that
+ * was. What one hook sends without a break stands in one batch, up to ATOMIC_BYTES.
  *
  * A lane never waits for room: with no free batch it makes one more. What main has handed back beyond `KEEP` is dropped.
  */
 import {
-  BATCH_FILLED_CELL,
+  BATCH_COMMIT_CELL,
   BATCH_FREE,
   BATCH_HEADER_BYTES,
+  BATCH_LARGE,
+  BATCH_LARGE_CELL,
   BATCH_SEQUENCE_CELL,
   BATCH_STATE_CELL,
   BATCH_TAKEN,
@@ -20,6 +23,9 @@ import { aligned } from './ring.js';
 
 /** Bytes for records in an ordinary batch. A record that is larger gets a batch of its own. */
 export const BATCH_BYTES = 256 * 1024;
+
+/** What one hook sends beyond this is handed over before the hook is through, so that it need not all be held. */
+const ATOMIC_BYTES = 4 * 1024 * 1024;
 
 /** Free batches that a lane keeps for later. */
 const KEEP = 4;
@@ -67,10 +73,17 @@ export class BatchWriter {
   private nextIndex = 0;
   private sequence = 0;
   private capacity = 0;
+  /** Whether the current batch is larger than ordinary, and so is committed only once. */
+  private large = false;
+  /** What was written in batches from the first to the last of these stands in the last. */
+  private carriedFrom = 0;
+  private carriedTo = 0;
   /** Where the record begun last begins, and where the next one will. */
   private start = 0;
   private filled = 0;
   private committed = 0;
+  /** The done mark committed last; see doneMark in ring.ts. */
+  private mark = 0;
 
   constructor(private readonly sink: BatchSink) {}
 
@@ -81,8 +94,10 @@ export class BatchWriter {
 
   /** Whether main has handed back the batch of that sequence. */
   delivered(sequence: number): boolean {
+    const carried = sequence >= this.carriedFrom && sequence < this.carriedTo;
+    const stands = carried ? this.carriedTo : sequence;
     for (const batch of this.pool) {
-      if (batch.cells[BATCH_SEQUENCE_CELL] === sequence && !batch.free) return false;
+      if (batch.cells[BATCH_SEQUENCE_CELL] === stands && !batch.free) return false;
     }
     return true;
   }
@@ -97,7 +112,9 @@ export class BatchWriter {
    * calls `end` with their number.
    */
   begin(type: number, flags: number, aux: number, target: number, tag: number, payloadLimit: number): void {
-    if (this.filled + RECORD_HEADER_BYTES + payloadLimit > this.capacity) this.change(payloadLimit);
+    if (this.filled + RECORD_HEADER_BYTES + payloadLimit > this.capacity) {
+      this.change(aligned(RECORD_HEADER_BYTES + payloadLimit));
+    }
     this.start = this.filled;
     const word = this.start >> 2;
     this.words[word + 1] = type | (flags << 8) | (aux << 16);
@@ -114,9 +131,27 @@ export class BatchWriter {
 
   /** Makes every record ended so far survive this lane, all at once. */
   commit(): void {
-    if (this.filled === this.committed || this.current === undefined) return;
+    if (this.filled !== this.committed) this.store();
+  }
+
+  /** The same, and with it that the lane is done with its ring up to this mark. */
+  commitDone(mark: number): void {
+    if (this.current === undefined) this.change(0);
+    this.mark = mark;
+    this.store();
+  }
+
+  private store(): void {
+    const { cells } = this.current as OwnBatch;
     this.committed = this.filled;
-    Atomics.store(this.current.cells, BATCH_FILLED_CELL, this.filled);
+    if (!this.large) {
+      Atomics.store(cells, BATCH_COMMIT_CELL, (this.mark << 16) | (this.filled >> 3));
+      return;
+    }
+    cells[BATCH_LARGE_CELL] = this.filled;
+    Atomics.store(cells, BATCH_COMMIT_CELL, (this.mark << 16) | BATCH_LARGE);
+    // A second commit could not change both cells at once: the next record goes elsewhere.
+    this.capacity = 0;
   }
 
   /** Hands what was written to the main thread. */
@@ -124,25 +159,54 @@ export class BatchWriter {
     if (this.current === undefined || this.filled === 0) return;
     this.commit();
     this.sink.announced(this.current.index);
+    this.leave();
+  }
+
+  private leave(): void {
     this.current = undefined;
     this.capacity = 0;
     this.filled = 0;
+    this.committed = 0;
   }
 
-  /** Goes on in another batch that has room for a record with this payload. */
-  private change(payloadLimit: number): void {
-    this.announce();
-    const needed = aligned(RECORD_HEADER_BYTES + payloadLimit);
+  /** Goes on in another batch with room for so many bytes, and takes along what the hook at hand has written. */
+  private change(needed: number): void {
+    const { bytes, committed } = this;
+    const moving = this.filled - committed;
+    if (moving > ATOMIC_BYTES || moving === 0) {
+      this.announce();
+      this.take(needed);
+      return;
+    }
+    if (this.carriedTo !== this.sequence) this.carriedFrom = this.sequence;
+    this.filled = committed;
+    if (committed > 0) this.announce();
+    else this.giveBack();
+    this.take(moving + needed > BATCH_BYTES ? 2 * (moving + needed) : moving + needed);
+    this.carriedTo = this.sequence;
+    bytes.copy(this.bytes, 0, committed, committed + moving);
+    this.filled = moving;
+  }
+
+  /** Nothing in the batch at hand was ever committed. */
+  private giveBack(): void {
+    const { cells } = this.current as OwnBatch;
+    Atomics.store(cells, BATCH_STATE_CELL, BATCH_FREE);
+    this.leave();
+  }
+
+  private take(needed: number): void {
     const batch = needed > BATCH_BYTES ? this.make(needed) : (this.takeFree() ?? this.make(BATCH_BYTES));
     this.sequence = (this.sequence + 1) | 0;
     batch.cells[BATCH_SEQUENCE_CELL] = this.sequence;
-    batch.cells[BATCH_FILLED_CELL] = 0;
+    batch.cells[BATCH_COMMIT_CELL] = this.mark << 16;
     // Last of the three: with the state main may look at the other two.
     Atomics.store(batch.cells, BATCH_STATE_CELL, BATCH_TAKEN);
     this.current = batch;
     this.words = batch.words;
     this.bytes = batch.bytes;
     this.capacity = batch.bytes.length;
+    this.large = this.capacity > BATCH_BYTES;
     this.filled = 0;
     this.committed = 0;
   }
@@ -206,7 +270,8 @@ export class BatchReader {
   /** Begins to read, up to what the batch is filled now. */
   open(): void {
     this.position = 0;
-    this.limit = Atomics.load(this.cells, BATCH_FILLED_CELL);
+    const units = Atomics.load(this.cells, BATCH_COMMIT_CELL) & 0xffff;
+    this.limit = units === BATCH_LARGE ? (this.cells[BATCH_LARGE_CELL] as number) : units << 3;
   }
 
   next(): boolean {
@@ -237,5 +302,10 @@ export class BatchReader {
 
   get sequence(): number {
     return this.cells[BATCH_SEQUENCE_CELL] as number;
+  }
+
+  /** See doneMark in ring.ts. */
+  get doneMark(): number {
+    return Atomics.load(this.cells, BATCH_COMMIT_CELL) >>> 16;
   }
 }

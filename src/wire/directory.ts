@@ -2,7 +2,7 @@
  * The directory: a slot in shared memory for every connection, so that any lane can look one up, see whether it is open
  * and how far behind it is, without asking the main thread.
  *
- * Contract: main writes everything but SETTLED, which the owning lane writes. A slot's tag (generation × 2 + open) is
+ * Contract: main writes everything but SETTLED and RUNNING, which the owning lane writes while it lives. A slot's tag (generation × 2 + open) is
  * stored last when a connection opens and first when it closes; who compares tags can therefore never mistake one
  * connection for another. The rest of a slot stays readable after the close, until main gives the slot to another
  * connection, which raises the generation. A reader of more than one cell reads the tag again afterwards (`sameAs`).
@@ -23,6 +23,7 @@ import {
   SLOT_ID_CELL,
   SLOT_LANE_CELL,
   SLOT_NAMESPACE_CELL,
+  SLOT_RUNNING_CELL,
   SLOT_SETTLED_CELL,
   SLOT_TAG_CELL,
 } from './layout.js';
@@ -130,6 +131,15 @@ export class Directory {
     const cell = slot * SLOT_CELLS + SLOT_SETTLED_CELL;
     this.cells[cell] = ((this.cells[cell] as number) + bytes) | 0;
   }
+
+  /** Whether a hook's promise has not settled: what a lane leaves behind when it ends before. */
+  setRunning(slot: number, running: boolean): void {
+    Atomics.store(this.cells, slot * SLOT_CELLS + SLOT_RUNNING_CELL, running ? 1 : 0);
+  }
+
+  isRunning(slot: number): boolean {
+    return Atomics.load(this.cells, slot * SLOT_CELLS + SLOT_RUNNING_CELL) === 1;
+  }
 }
 
 /** What main writes when a connection opens. */
@@ -185,6 +195,7 @@ export class DirectoryWriter extends Directory {
     cells[base + SLOT_CONTEXT_OFFSET_CELL] = entry.contextOffset;
     cells[base + SLOT_CONTEXT_LENGTH_CELL] = entry.contextLength;
     cells[base + SLOT_SETTLED_CELL] = 0;
+    cells[base + SLOT_RUNNING_CELL] = 0;
     randomBytes.copy(this.ids, slot * SLOT_BYTES + SLOT_ID_CELL * 4, randomAt, randomAt + 16);
     const tag = (((cells[base + SLOT_TAG_CELL] as number) | 1) + 2) | 1;
     Atomics.store(cells, base + SLOT_TAG_CELL, tag);
@@ -194,6 +205,14 @@ export class DirectoryWriter extends Directory {
 
   setBuffered(slot: number, bytes: number): void {
     Atomics.store(this.cells, slot * SLOT_CELLS + SLOT_BUFFERED_CELL, bytes);
+  }
+
+  /** The connection goes from a lane that has ended to another: nothing of it is under way. */
+  move(slot: number, lane: number): void {
+    const base = slot * SLOT_CELLS;
+    this.cells[base + SLOT_LANE_CELL] = lane;
+    this.cells[base + SLOT_SETTLED_CELL] = 0;
+    this.setRunning(slot, false);
   }
 
   /** The connection is closed; its slot stays readable. */

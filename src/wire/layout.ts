@@ -24,10 +24,25 @@ export const RECORD_HEADER_BYTES = 16;
 
 /** Written by the producer: where the next record will begin, ever growing, modulo 2³². */
 export const RING_TAIL_CELL = 0;
-/** Written by the consumer: everything before it is free again. */
+/**
+ * Written by the consumer: every record before it has been begun or parked, and will not be handled again; its room is
+ * free.
+ */
 export const RING_HEAD_CELL = 16;
 /** Written by the consumer: inbound bytes whose hooks have settled, ever growing, modulo 2³². */
 export const RING_SETTLED_CELL = 17;
+/** Written by the consumer before HEAD: the connection whose record is begun, tag 0 where it is no connection's. */
+export const RING_CURRENT_SLOT_CELL = 18;
+export const RING_CURRENT_TAG_CELL = 19;
+/** Written by the consumer: grows while its event loop turns. */
+export const RING_HEARTBEAT_CELL = 20;
+/** Written by the consumer: HEAD + 1 as it will be once a record is parked, 0 when it is; see park.ts. */
+export const RING_PARKING_CELL = 21;
+/** Written by the consumer as it ends: the connection whose hook, timer or promise ends it, tag 0 where it is unknown. */
+export const RING_BLAMED_SLOT_CELL = 23;
+export const RING_BLAMED_TAG_CELL = 24;
+/** Written by the consumer before PARKING: what the last park block will be filled. */
+export const RING_PARKING_FILLED_CELL = 22;
 /** 1: the consumer has gone to sleep and wants to be woken. Set by the consumer, cleared by who wakes it. */
 export const RING_SLEEPING_CELL = 32;
 /** 1: the producer waits for room. Set by the producer, cleared by the consumer, which then tells it. */
@@ -36,16 +51,33 @@ export const RING_HEADER_BYTES = 4 * CACHE_LINE_BYTES;
 
 // ── Batch: one lane writes, main reads ─────────────────────────────────────────────────────────────────────────────
 
-/** Written by the lane: bytes of finished records. One store makes all of a hook's frames visible together. */
-export const BATCH_FILLED_CELL = 0;
+/**
+ * Written by the lane. Low half: finished records, in units of 8 bytes, or BATCH_LARGE. High half: the done mark, bits 3
+ * to 18 of the ring position up to which the lane is done. So one store makes a hook's output and its being done visible
+ * together, wherever the thread may be stopped.
+ */
+export const BATCH_COMMIT_CELL = 0;
 /** Written by the lane: the how-manieth batch of its lane this is, so that order survives the lane. */
 export const BATCH_SEQUENCE_CELL = 1;
 /** BATCH_FREE or BATCH_TAKEN. The lane takes, main frees. */
 export const BATCH_STATE_CELL = 16;
+/** Written by the lane before COMMIT says BATCH_LARGE: bytes of finished records. */
+export const BATCH_LARGE_CELL = 2;
 export const BATCH_HEADER_BYTES = 2 * CACHE_LINE_BYTES;
 
 export const BATCH_FREE = 0;
 export const BATCH_TAKEN = 1;
+
+/** In COMMIT's low half: more than its units can tell; LARGE does. Such a batch is committed once. */
+export const BATCH_LARGE = 0xffff;
+
+// ── Park: one lane writes, main reads once that lane has ended ─────────────────────────────────────────────────────
+
+/** Written by the lane: bytes of records. */
+export const PARK_FILLED_CELL = 0;
+/** Written by the lane: the how-manieth use of a block of its lane this is. */
+export const PARK_SEQUENCE_CELL = 1;
+export const PARK_HEADER_BYTES = CACHE_LINE_BYTES;
 
 // ── Directory: one slot per connection ─────────────────────────────────────────────────────────────────────────────
 
@@ -76,3 +108,5 @@ export const SLOT_ID_CELL = 8;
 // Second line, written by the owning lane:
 /** Inbound bytes of this connection whose hooks have settled, ever growing, modulo 2³². */
 export const SLOT_SETTLED_CELL = 16;
+/** 1 while a hook's promise has not settled. */
+export const SLOT_RUNNING_CELL = 17;

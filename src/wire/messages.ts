@@ -17,8 +17,12 @@ export const WAKE = 0;
 
 /** Main to lane, besides WAKE. */
 export type LaneCommand =
-  /** Take nothing new, let running hooks settle for at most this long, then end. */
+  /** Read the ring to its end, let running hooks settle for at most this long, then end. */
   | { type: 'stop'; withinMs: number }
+  /** Read no more, let running hooks settle for at most this long, then say `handedOver`. */
+  | { type: 'handOver'; withinMs: number }
+  /** After `handedOver`: the ring up to there is another lane's now. Answer the requests begun, then end. */
+  | { type: 'retire'; from: number; withinMs: number }
   /** This job has ended: with an outcome that its port holds, or without one, and why. */
   | { type: 'jobEnded'; id: number; failure: JobFailure | undefined };
 
@@ -31,6 +35,9 @@ export type LaneMessage =
   | { type: 'failed'; reason: 'import' | 'exports'; error: WireError }
   | { type: 'batch'; index: number; memory: SharedArrayBuffer }
   | { type: 'batchDropped'; index: number }
+  | { type: 'park'; index: number; memory: SharedArrayBuffer }
+  | { type: 'parkDropped'; index: number }
+  | { type: 'handedOver'; unsettled: number }
   | {
       type: 'log';
       level: 'debug' | 'info' | 'warn' | 'error';
@@ -78,8 +85,17 @@ export interface LaneTask {
   ring: SharedArrayBuffer;
   directory: DirectoryMemory;
   port: MessagePort;
-  /** Brings payloads too large for the ring, in the order of their records. */
+  /** Brings payloads too large for the ring, in the order of their records, in shared memory: main keeps them too. */
   payloads: MessagePort;
+  /** Milliseconds between two beats of the heartbeat in the ring's header. 0: none. */
+  heartbeatMs: number;
+  /**
+   * Whether to follow hooks through what they await and start, so that it is known which connection ends the thread. It
+   * costs every promise of the app something, so it is done only for a while after a lane ended nobody knows why.
+   */
+  attribute: boolean;
+  /** Milliseconds after which a hook's promise is given up and its connection closed. 0: never. */
+  hookTimeoutMs: number;
 }
 
 export function toWireError(error: unknown): WireError {

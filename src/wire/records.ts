@@ -29,8 +29,12 @@ export const Inbound = {
   writable: 10,
   /** Another lane changed this peer's topics. flags: SUBSCRIBED. payload: topic. */
   topic: 11,
+  /** The connection was another lane's, which has ended. Its topics came before, as `topic` records. */
+  resume: 12,
+  /** The connection is to be another lane's: `left` is the answer, once all before this is done. */
+  leave: 13,
   /** No message of this connection comes after this: `finished` is the answer. */
-  finish: 12,
+  finish: 14,
 } as const;
 
 /** Lane to main thread, through a batch. */
@@ -60,8 +64,10 @@ export const Outbound = {
   responseChunk: 13,
   /** target: token. flags: ABORTED when the body could not be finished. */
   responseEnd: 14,
+  /** The lane has nothing more to do with this connection, which is another's from here on. */
+  left: 15,
   /** The connection's hooks have settled, up to its `finish`. What they sent stands before. */
-  finished: 15,
+  finished: 16,
 } as const;
 
 /** flags of a record */
@@ -83,6 +89,7 @@ export const HookBit = {
   pong: 64,
   fetch: 128,
   websocket: 256,
+  resume: 512,
 } as const;
 
 /** Separates the namespace from the topic in the name that uWebSockets knows a topic by. */

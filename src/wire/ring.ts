@@ -4,7 +4,8 @@
  * Contract: one producer, one consumer, neither ever waits. Records never wrap: where one does not fit before the end,
  * a pad record fills the rest. The producer writes records freely and makes them visible all at once with `publish`;
  * the consumer copies runs of whole records into its own memory (see RingReader.refill), so that nobody holds a view of
- * the ring itself.
+ * the ring itself. A record keeps its room until the consumer takes it (`take`): from then on it will not be handled
+ * again, and whatever is not taken when the consumer's thread ends is still there for another.
  *
  * Going to sleep and waking must not cross (Dekker's handshake): the consumer stores SLEEPING and then loads TAIL, the
  * producer stores TAIL and then loads SLEEPING. Atomics are sequentially consistent, so at least one of them sees the
@@ -13,14 +14,26 @@
 import {
   RECORD_ALIGN_BYTES,
   RECORD_HEADER_BYTES,
+  RING_BLAMED_SLOT_CELL,
+  RING_BLAMED_TAG_CELL,
+  RING_CURRENT_SLOT_CELL,
+  RING_CURRENT_TAG_CELL,
   RING_HEAD_CELL,
   RING_HEADER_BYTES,
+  RING_HEARTBEAT_CELL,
+  RING_PARKING_CELL,
+  RING_PARKING_FILLED_CELL,
   RING_SETTLED_CELL,
   RING_SLEEPING_CELL,
   RING_STARVED_CELL,
   RING_TAIL_CELL,
 } from './layout.js';
 import { Inbound } from './records.js';
+
+/** Units of 8 bytes modulo 2¹⁶: what of a ring position stands in a batch's COMMIT cell. */
+export function doneMark(position: number): number {
+  return (position >>> 3) & 0xffff;
+}
 
 /** Bytes that a record of this length takes up, padding included. */
 export function aligned(length: number): number {
@@ -32,9 +45,23 @@ export function createRingMemory(capacity: number): SharedArrayBuffer {
   return new SharedArrayBuffer(RING_HEADER_BYTES + capacity);
 }
 
+/** A record and the pad before it stay below the 512 KiB after which done marks repeat. */
+const LARGEST_RECORD_BYTES = 128 * 1024;
+
 /** The largest payload that `RingWriter.begin` can ever take; a larger one goes through the payload port. */
 export function largestPayload(capacity: number): number {
-  return capacity / 4 - RECORD_HEADER_BYTES;
+  return Math.min(capacity / 4, LARGEST_RECORD_BYTES) - RECORD_HEADER_BYTES;
+}
+
+/** One record, in a ring or wherever it waited. */
+export interface WaitingRecord {
+  type: number;
+  flags: number;
+  aux: number;
+  target: number;
+  tag: number;
+  /** A view: to be copied before the next record is asked for. */
+  payload: Uint8Array;
 }
 
 /** The producer's side: main thread only. */
@@ -129,6 +156,66 @@ export class RingWriter {
   get settled(): number {
     return Atomics.load(this.cells, RING_SETTLED_CELL);
   }
+
+  /** Where the record begun last ends. */
+  get end(): number {
+    return this.tail;
+  }
+
+  /** Grows while the consumer's event loop turns. */
+  get heartbeat(): number {
+    return Atomics.load(this.cells, RING_HEARTBEAT_CELL);
+  }
+
+  /** Up to where the consumer has taken records. */
+  get taken(): number {
+    return Atomics.load(this.cells, RING_HEAD_CELL);
+  }
+
+  /** The connection whose record was taken last; tag 0 where it was no connection's. */
+  get current(): { slot: number; tag: number } {
+    return {
+      slot: this.cells[RING_CURRENT_SLOT_CELL] as number,
+      tag: this.cells[RING_CURRENT_TAG_CELL] as number,
+    };
+  }
+
+  /** The connection that ended the consumer's thread by something asynchronous; tag 0 where that is unknown. */
+  get blamed(): { slot: number; tag: number } {
+    return {
+      slot: this.cells[RING_BLAMED_SLOT_CELL] as number,
+      tag: this.cells[RING_BLAMED_TAG_CELL] as number,
+    };
+  }
+
+  /** Up to where records are taken or parked, once the consumer has ended. @param parkFilled of the last block, or 0 */
+  takenOrParked(parkFilled: number): number {
+    const { taken } = this;
+    const parking = Atomics.load(this.cells, RING_PARKING_CELL);
+    const parked = parking !== 0 && this.cells[RING_PARKING_FILLED_CELL] === parkFilled;
+    return parked ? parking - 1 : taken;
+  }
+
+  /** The records from there on, published or not. To be used once the consumer has ended or stopped reading. */
+  *recordsFrom(position: number): Generator<WaitingRecord> {
+    for (let at = position; at !== this.tail; ) {
+      const offset = at & this.mask;
+      const word = offset >> 2;
+      const length = this.words[word] as number;
+      const kind = this.words[word + 1] as number;
+      if ((kind & 0xff) !== Inbound.pad) {
+        yield {
+          type: kind & 0xff,
+          flags: (kind >>> 8) & 0xff,
+          aux: kind >>> 16,
+          target: this.words[word + 2] as number,
+          tag: this.words[word + 3] as number,
+          payload: this.bytes.subarray(offset + RECORD_HEADER_BYTES, offset + length),
+        };
+      }
+      at = (at + aligned(length)) | 0;
+    }
+  }
 }
 
 /** Bytes of the blocks that runs of records are copied into. As with Node's Buffer pool, a kept message keeps its block. */
@@ -153,8 +240,12 @@ export class RingReader {
   private readonly words: Int32Array;
   private readonly mask: number;
   private readonly capacity: number;
+  /** Where the record ends, as a position in the ring. */
+  end = 0;
   /** Everything before it was copied out of the ring. */
   private position = 0;
+  /** What to add to a place in the block for the position in the ring that was copied there. */
+  private blockToRing = 0;
   private blockWords: Int32Array = new Int32Array(0);
   private blockUsed = BLOCK_BYTES;
   /** The run within the block: where its next record begins, and where it ends. */
@@ -185,10 +276,52 @@ export class RingReader {
     this.offset = at + RECORD_HEADER_BYTES;
     this.length = length - RECORD_HEADER_BYTES;
     this.runNext = at + aligned(length);
+    this.end = (this.runNext + this.blockToRing) | 0;
     return true;
   }
 
-  /** Copies the next run of whole records into a block of our own, and frees its room in the ring. */
+  /**
+   * The record at hand will not be handled again, whatever becomes of this thread. To be called before anything is done
+   * for it. The current connection is stored before HEAD: who sees HEAD moved sees for whom.
+   * @param tag 0 where the record is no connection's
+   */
+  take(slot: number, tag: number): void {
+    this.cells[RING_CURRENT_SLOT_CELL] = slot;
+    this.cells[RING_CURRENT_TAG_CELL] = tag;
+    Atomics.store(this.cells, RING_HEAD_CELL, this.end);
+  }
+
+  /** The record at hand is about to be parked: see park.ts for the order of these stores. */
+  beginParking(parkFilled: number): void {
+    this.cells[RING_PARKING_FILLED_CELL] = parkFilled;
+    Atomics.store(this.cells, RING_PARKING_CELL, this.end + 1);
+  }
+
+  endParking(): void {
+    this.take(0, 0);
+    Atomics.store(this.cells, RING_PARKING_CELL, 0);
+  }
+
+  /** Leaves out everything up to there. */
+  skipTo(position: number): void {
+    this.runNext = this.runEnd;
+    this.position = position;
+    this.end = position;
+    this.take(0, 0);
+  }
+
+  /** Says whose hook, timer or promise ends this thread. */
+  blame(slot: number, tag: number): void {
+    this.cells[RING_BLAMED_SLOT_CELL] = slot;
+    Atomics.store(this.cells, RING_BLAMED_TAG_CELL, tag);
+  }
+
+  /** Says that this thread's event loop turns. */
+  beat(): void {
+    Atomics.add(this.cells, RING_HEARTBEAT_CELL, 1);
+  }
+
+  /** Copies the next run of whole records into a block of our own. */
   private refill(): boolean {
     const tail = Atomics.load(this.cells, RING_TAIL_CELL);
     if (tail === this.position) return false;
@@ -208,8 +341,8 @@ export class RingReader {
     this.blockUsed = from + run;
     this.runNext = from;
     this.runEnd = from + run;
+    this.blockToRing = (this.position - from) | 0;
     this.position = (this.position + run) | 0;
-    Atomics.store(this.cells, RING_HEAD_CELL, this.position);
     return true;
   }
 

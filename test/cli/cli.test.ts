@@ -302,3 +302,47 @@ describe('a TypeScript app', () => {
 test('the built command is executable, as its link in node_modules/.bin must be', () => {
   expect(statSync(CLI).mode & 0o111).toBe(0o111);
 });
+
+describe('reloading', () => {
+  function writeApp(): { app: string; change(text: string): void } {
+    const folder = temporaryDirectory();
+    const change = (text: string): void =>
+      writeFileSync(join(folder, 'text.mjs'), `export const text = '${text}';`);
+    change('before');
+    const app = join(folder, 'app.mjs');
+    writeFileSync(
+      app,
+      "import { text } from './text.mjs'; export default { websocket: { message(peer) { peer.send(text); } } };",
+    );
+    return { app, change };
+  }
+
+  test('SIGHUP brings in changed code; its connections stay', async () => {
+    const { app, change } = writeApp();
+    const child = startCommand([app, '--lanes', '2']);
+    const client = await connect(await child.port());
+    client.send('?');
+    expect(await client.next()).toBe('before');
+    change('after');
+    child.kill('SIGHUP');
+    await child.logged('reloaded');
+    client.send('?');
+    expect(await client.next()).toBe('after');
+  });
+
+  test('--watch does so by itself, and goes on after code that is broken', async () => {
+    const { app, change } = writeApp();
+    const child = startCommand([app, '--watch', '--lanes', '1']);
+    const client = await connect(await child.port());
+    change("broken' + ");
+    expect((await child.logged('not reloaded')).level).toBe(50);
+    client.send('?');
+    expect(await client.next()).toBe('before');
+    change('after');
+    await child.says(() => child.log.find(({ msg }) => msg === 'reloaded'));
+    client.send('?');
+    expect(await client.next()).toBe('after');
+    child.kill('SIGTERM');
+    expect(await child.ended).toMatchObject({ code: 0, stderr: '' });
+  });
+});

@@ -60,8 +60,7 @@ describe('the admin listener', () => {
     const client = await connect(gateway.port);
     writeFileSync(file, '');
     client.send('exit');
-    await client.closed;
-    expect((await admin('/readyz')).status).toBe(503);
+    await until('it is not ready', async () => (await admin('/readyz')).status === 503);
     expect((await admin('/healthz')).status).toBe(200);
     rmSync(file);
     await until('it is ready again', async () => (await admin('/readyz')).status === 200);

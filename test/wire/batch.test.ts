@@ -116,6 +116,89 @@ describe('a record', () => {
   });
 });
 
+describe('what one hook writes', () => {
+  const kilobyte = new Uint8Array(1024 - RECORD_HEADER_BYTES);
+
+  test('stands in one batch: it moves on as a whole where the batch at hand gets full', () => {
+    for (let target = 0; target < 200; target++) {
+      write(target, kilobyte);
+      writer.commit();
+    }
+    for (let target = 200; target < 300; target++) write(target, kilobyte);
+    expect(main.told).toEqual(['added 0', 'announced 0', 'added 1']);
+    expect(main.targets(0)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+    expect(main.targets(1)).toEqual([]);
+    writer.commit();
+    expect(main.targets(1)).toEqual(Array.from({ length: 100 }, (_, i) => 200 + i));
+  });
+
+  test('may be larger than a batch: none of it is seen before all of it is', () => {
+    for (let target = 0; target < 1000; target++) write(target, kilobyte);
+    expect(main.told.some(told => told.startsWith('announced'))).toBe(false);
+    for (const index of main.batches.keys()) expect(main.targets(index)).toEqual([]);
+    writer.commitDone(7);
+    const last = [...main.batches.keys()].at(-1) as number;
+    expect(main.targets(last)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    expect(main.batch(last).doneMark).toBe(7);
+    write(1000);
+    writer.commitDone(8);
+    expect(main.targets(last)).toHaveLength(1000);
+    expect([...main.batches.keys()].map(index => main.targets(index))).toContainEqual([1000]);
+  });
+
+  test('beyond some megabytes is handed over in parts, so that it need not all be held', () => {
+    const large = new Uint8Array(1024 * 1024);
+    for (let target = 0; target < 20; target++) write(target, large);
+    expect(main.told.some(told => told.startsWith('announced'))).toBe(true);
+    writer.announce();
+    const announced = main.told.flatMap(told =>
+      told.startsWith('announced ') ? Number(told.slice(10)) : [],
+    );
+    expect(announced.flatMap(index => main.targets(index))).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  });
+
+  test('that has moved counts as undelivered until the batch that it stands in now is handed back', () => {
+    const sequences: number[] = [];
+    for (let target = 0; target < 300; target++) {
+      write(target, kilobyte);
+      sequences.push(writer.currentSequence);
+    }
+    writer.announce();
+    const first = sequences[0] as number;
+    expect(writer.currentSequence).toBeGreaterThan(first);
+    expect(writer.delivered(first)).toBe(false);
+    main.free(Number(main.told.findLast(told => told.startsWith('announced'))?.slice(10)));
+    expect(writer.delivered(first)).toBe(true);
+  });
+});
+
+describe('being done with the ring', () => {
+  test('is told by the same store that makes the records visible', () => {
+    write(1);
+    expect(main.targets(0)).toEqual([]);
+    expect(main.batch(0).doneMark).toBe(0);
+    writer.commitDone(0xffff);
+    expect(main.targets(0)).toEqual([1]);
+    expect(main.batch(0).doneMark).toBe(0xffff);
+  });
+
+  test('is told without a record too, in a batch that is not announced for it', () => {
+    writer.commitDone(5);
+    writer.announce();
+    expect(main.told).toEqual(['added 0']);
+    expect(main.batch(0).doneMark).toBe(5);
+  });
+
+  test('is known from the next batch before anything stands in it', () => {
+    write(1);
+    writer.commitDone(9);
+    writer.announce();
+    write(2);
+    expect(main.batch(1).doneMark).toBe(9);
+    expect(main.targets(1)).toEqual([]);
+  });
+});
+
 describe('committing', () => {
   test('makes records visible before anything was announced', () => {
     write(1);
@@ -225,7 +308,10 @@ describe('a batch', () => {
 
   test('that is full is announced, and the record goes to the next one', () => {
     const fit = Math.floor(BATCH_BYTES / recordBytes);
-    for (let target = 0; target <= fit; target++) write(target, new Uint8Array(payload));
+    for (let target = 0; target <= fit; target++) {
+      write(target, new Uint8Array(payload));
+      writer.commit();
+    }
     expect(main.told).toEqual(['added 0', 'announced 0', 'added 1']);
     expect(main.targets(0)).toHaveLength(fit);
     writer.announce();
@@ -245,7 +331,9 @@ describe('a record larger than a batch', () => {
 
   test('gets a batch of its own, in its place among the others', () => {
     write(1);
+    writer.commit();
     write(2, huge);
+    writer.commit();
     write(3);
     writer.announce();
     expect(main.told).toEqual(['added 0', 'announced 0', 'added 1', 'announced 1', 'added 2', 'announced 2']);

@@ -11,7 +11,13 @@ import { chooseSeed, Random } from '../support/random.js';
 import { Records } from './workers/records.mjs';
 
 const seed = chooseSeed();
-const LIMITS = { ringBytes: 64 * 1024, maxInboundPerConnection: 1 << 30, maxInboundPerLane: 1 << 30 };
+const LIMITS = {
+  ringBytes: 64 * 1024,
+  maxInboundPerConnection: 1 << 30,
+  maxInboundPerLane: 1 << 30,
+  hangTimeoutMs: 0,
+  hookTimeoutMs: 0,
+};
 
 function startWorker(script: string, workerData: object, transferList: LaneTask['port'][] = []): Worker {
   const worker = new Worker(new URL(`./workers/${script}`, import.meta.url), {

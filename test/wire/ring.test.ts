@@ -45,6 +45,7 @@ function payload(): Buffer {
 
 function take(): Buffer {
   expect(reader.next()).toBe(true);
+  reader.take(0, 0);
   return payload();
 }
 
@@ -257,6 +258,7 @@ test('the positions may pass 2³² bytes', () => {
     writer.bytes[writer.offset + length - 1] = i & 0xff;
     writer.publish();
     if (!reader.next() || reader.target !== i) throw new Error(`round ${i} brought ${reader.target}`);
+    reader.take(0, 0);
     if (reader.block[reader.offset + length - 1] !== (i & 0xff))
       throw new Error(`wrong content in round ${i}`);
   }
@@ -266,13 +268,69 @@ test('the positions may pass 2³² bytes', () => {
 
 test('records write nothing outside the memory that is theirs', () => {
   const header = Buffer.from(memory, 0, RING_HEADER_BYTES);
-  const cells = [16, 17, 32, 48, 0].map(cell => cell * 4);
+  const cells = [16, 17, 18, 19, 32, 48, 0].map(cell => cell * 4);
   for (let i = 0; i < 100; i++) {
     put(Buffer.alloc(LARGEST, 0xff));
     take();
   }
   const others = [...header].filter((_, at) => !cells.some(cell => at >= cell && at < cell + 4));
   expect(others.every(byte => byte === 0)).toBe(true);
+});
+
+describe('a record that was read', () => {
+  test('keeps its room until it is taken', () => {
+    const size = 64;
+    for (let i = 0; i < CAPACITY / size; i++) write(content(payloadFor(size), i));
+    writer.publish();
+    reader.next();
+    reader.next();
+    expect(write(content(payloadFor(size), 0))).toBe(false);
+    reader.take(0, 0);
+    expect(writer.fill).toBe(CAPACITY - 2 * size);
+    expect(write(content(payloadFor(size), 0))).toBe(true);
+  });
+
+  test('is still there for another reader until it is taken, with all that came after it, published or not', () => {
+    for (let i = 0; i < 5; i++) put(content(i, i), i);
+    write(content(5, 5), 5);
+    take();
+    reader.next();
+    const left = [...writer.recordsFrom(writer.taken)];
+    expect(left.map(({ target }) => target)).toEqual([1, 2, 3, 4, 5]);
+    expect(left.map(({ payload: bytes }) => Buffer.from(bytes))).toEqual(
+      [1, 2, 3, 4, 5].map(i => content(i, i)),
+    );
+  });
+
+  test('is still there across the end of the memory', () => {
+    for (let target = 0; target < 100; target++) {
+      put(content(200, target), target);
+      put(content(700, target), target);
+      const left = [...writer.recordsFrom(writer.taken)];
+      expect(left.map(({ payload: { length } }) => length)).toEqual([200, 700]);
+      expect(Buffer.from(left[1]?.payload ?? [])).toEqual(content(700, target));
+      take();
+      take();
+    }
+  });
+
+  test('tells whose it is when it is taken', () => {
+    put(content(8, 1), 77);
+    reader.next();
+    reader.take(77, 5);
+    expect(writer.current).toEqual({ slot: 77, tag: 5 });
+  });
+
+  test('is left out with all others up to a position', () => {
+    put(content(8, 1), 1);
+    put(content(8, 2), 2);
+    reader.next();
+    const from = writer.end;
+    put(content(8, 3), 3);
+    reader.skipTo(from);
+    expect(take()).toEqual(content(8, 3));
+    expect(writer.fill).toBe(0);
+  });
 });
 
 describe('going to sleep', () => {

@@ -37,6 +37,7 @@ function drain() {
 
 function echo() {
   seen++;
+  reader.take(0, 0);
   const { type, flags, aux, target, tag } = reader;
   let { block, offset, length } = reader;
   if ((flags & EXTERNAL) !== 0) {

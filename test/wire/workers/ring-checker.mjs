@@ -17,6 +17,7 @@ function drain() {
   continuing = false;
   for (;;) {
     while (reader.next()) {
+      reader.take(0, 0);
       expected.next();
       const wrong = expected.difference(reader, reader.block, reader.offset);
       if (wrong !== undefined) return finish(wrong);

@@ -1,0 +1,210 @@
+/**
+ * One lane goes on with what another has left: connections, requests, and the records that no hook has seen.
+ *
+ * Invariant: for each connection the new lane gets first `resume` with its topics, unless it never saw the `open`, and
+ * then what waited, in order. A record that a hook has seen is not among them: it is done, or it is lost and told.
+ */
+import { Backlog } from '../lanes/backlog.js';
+import type { Lane } from '../lanes/lane.js';
+import { HookBit, Inbound, SUBSCRIBED } from '../wire/records.js';
+import type { WaitingRecord } from '../wire/ring.js';
+import type { Connection, Connections } from './connections.js';
+import type { Requests } from './requests.js';
+
+const NO_BYTES = new Uint8Array(0);
+const NO_SLOTS: ReadonlySet<number> = new Set();
+
+/**
+ * A connection whose messages end a lane so often within so many milliseconds is closed. It may only have been suspected
+ * once: lanes attribute what happens from then on.
+ */
+const STRIKES = 3;
+const SURE_STRIKES = 2;
+const STRIKES_WITHIN_MS = 60_000;
+const POISON_CODE = 1011;
+const POISON_REASON = 'its messages ended the handler';
+
+export interface TakeoverEvents {
+  /** What a hook of this connection was handling when its lane ended is lost. */
+  lost(connection: Connection): void;
+  /** The connection's messages have ended lanes too often; it is closed. */
+  poisoned(connection: Connection): void;
+}
+
+export class Takeover {
+  /** Records that a hook had begun and not finished when its lane ended. */
+  lost = 0;
+
+  constructor(
+    private readonly connections: Connections,
+    private readonly requests: Requests,
+    private readonly laneAt: (index: number) => Lane,
+    private readonly events: TakeoverEvents,
+  ) {}
+
+  /** @param from has ended, or reads no more */
+  carryOut(from: Lane, to: Lane): void {
+    const unsettled = from.gone ? this.countLost(from) : [];
+    const remains = collect(from);
+    for (const connection of this.connections.all()) {
+      if (connection.lane === from) this.move(connection, to, remains.opening, remains.closing);
+    }
+    this.requests.takeOver(from, to, remains.tokens);
+    for (const record of remains.records) this.repeat(to, record);
+    for (const connection of this.connections.all()) {
+      if (connection.lane === to && connection.moving !== undefined) this.arrive(connection);
+    }
+    if (from.gone) this.holdAgainst(from, unsettled);
+  }
+
+  /** Tells whose hook had not finished. @returns whose promise had not settled */
+  private countLost(lane: Lane): Connection[] {
+    const { executing } = lane;
+    const { directory } = this.connections;
+    const running = [...this.connections.all()].filter(
+      ({ lane: owner, slot }) => owner === lane && directory.isRunning(slot),
+    );
+    const onThread = executing && this.connections.withSlot(executing.slot, executing.tag);
+    const lost = new Set(onThread === undefined ? running : [onThread, ...running]);
+    this.lost += lost.size;
+    for (const connection of lost) this.events.lost(connection);
+    return running;
+  }
+
+  private holdAgainst(lane: Lane, unsettled: Connection[]): void {
+    const { blamed } = lane;
+    if (blamed === undefined) {
+      for (const suspect of unsettled) this.strike(suspect, false);
+    } else {
+      const culprit = this.connections.withSlot(blamed.slot, blamed.tag);
+      if (culprit !== undefined) this.strike(culprit, true);
+    }
+  }
+
+  private strike(connection: Connection, sure: boolean): void {
+    const time = performance.now();
+    const recent = connection.strikes.filter(strike => time - strike.time < STRIKES_WITHIN_MS);
+    connection.strikes = [...recent.slice(-STRIKES), { time, sure }];
+    const sureStrikes = connection.strikes.filter(strike => strike.sure).length;
+    if (connection.strikes.length < STRIKES || sureStrikes < SURE_STRIKES) return;
+    if (connection.ws === undefined || connection.cause !== undefined) return;
+    connection.cause = 'poison';
+    this.events.poisoned(connection);
+    connection.ws.end(POISON_CODE, POISON_REASON);
+  }
+
+  /** Hands so many of a lane's connections to another: every n-th, from anywhere. */
+  handOffSome(from: Lane, to: Lane, count: number): void {
+    const own = [...this.connections.all()].filter(({ lane, ws }) => lane === from && ws !== undefined);
+    const step = own.length / count;
+    const first = Math.floor(Math.random() * step);
+    for (let i = 0; i < count; i++) {
+      const connection = own[first + Math.floor(i * step)];
+      if (connection !== undefined) this.handOff(connection, to.index);
+    }
+  }
+
+  /** Begins to hand one connection from its lane to that at another index, while both go on. */
+  handOff(connection: Connection, to: number): void {
+    if (connection.moving !== undefined || connection.ws === undefined || connection.lane.gone) return;
+    const { lane, slot, tag } = connection;
+    lane.post(Inbound.leave, 0, 0, slot, tag, NO_BYTES);
+    connection.known = true;
+    connection.moving = { to, held: new Backlog(Number.POSITIVE_INFINITY) };
+  }
+
+  /** The lane before is through with it. */
+  left(slot: number, tag: number): void {
+    const connection = this.connections.withSlot(slot, tag);
+    if (connection?.moving === undefined) return;
+    const { lane: from, accepted } = connection;
+    const to = this.laneAt(connection.moving.to);
+    // All before `leave` is settled: what is still charged to the lane came while the connection moved.
+    from.discharge((accepted - this.connections.directory.settled(slot)) >>> 0);
+    this.move(connection, to, NO_SLOTS, connection.moving.held.empty ? NO_SLOTS : new Set([slot]));
+    this.arrive(connection);
+  }
+
+  /** What came for a connection while it moved goes to its new lane. */
+  private arrive(connection: Connection): void {
+    const { held } = connection.moving as NonNullable<Connection['moving']>;
+    connection.moving = undefined;
+    for (; held.peek(); held.shift()) {
+      const { type, flags, aux, target, tag, payload } = held;
+      this.repeat(connection.lane, { type, flags, aux, target, tag, payload });
+    }
+  }
+
+  private move(
+    connection: Connection,
+    to: Lane,
+    opening: ReadonlySet<number>,
+    closing: ReadonlySet<number>,
+  ): void {
+    const { slot, tag, lane: from } = connection;
+    connection.lane = to;
+    connection.accepted = 0;
+    connection.settled = 0;
+    this.connections.directory.move(slot, to.index);
+    if (connection.ws === undefined) {
+      // Its close hook was under way, or is through; otherwise its record waits.
+      if (!closing.has(slot)) this.connections.release(slot, tag);
+      return;
+    }
+    from.connections--;
+    to.connections++;
+    const topics = connection.topics > 0 ? connection.ws.getTopics() : [];
+    for (const topic of topics) to.post(Inbound.topic, SUBSCRIBED, 0, slot, tag, Buffer.from(topic));
+    const resumes = to.has(HookBit.resume) && !opening.has(slot);
+    if (resumes) to.post(Inbound.resume, 0, 0, slot, tag, NO_BYTES);
+    connection.known ||= resumes || topics.length > 0;
+  }
+
+  private repeat(to: Lane, { type, flags, aux, target, tag, payload }: WaitingRecord): void {
+    switch (type) {
+      case Inbound.request:
+      case Inbound.upgrade:
+        if (!this.requests.has(target)) return; // its client is gone
+        to.charge(undefined, payload.length);
+        break;
+      case Inbound.abort:
+      case Inbound.writable:
+        return; // for answers that the lane before had begun, or for what was left out above
+      case Inbound.topic:
+      case Inbound.resume:
+        return; // told by `move`
+      case Inbound.leave:
+        return; // it has left
+      case Inbound.message:
+      case Inbound.ping:
+      case Inbound.pong: {
+        to.charge(this.connections.withSlot(target, tag), payload.length);
+        break;
+      }
+    }
+    to.post(type, flags, aux, target, tag, payload);
+  }
+}
+
+interface Remains {
+  records: WaitingRecord[];
+  /** Slots whose `open` no hook has seen. */
+  opening: Set<number>;
+  /** Slots whose `close` no hook has seen. */
+  closing: Set<number>;
+  /** Requests and upgrades that no hook has seen. */
+  tokens: Set<number>;
+}
+
+/** What no hook has seen, and whose first and last records are among it. */
+function collect(from: Lane): Remains {
+  const remains: Remains = { records: [], opening: new Set(), closing: new Set(), tokens: new Set() };
+  for (const record of from.remains()) {
+    remains.records.push(record);
+    if (record.type === Inbound.open) remains.opening.add(record.target);
+    else if (record.type === Inbound.close) remains.closing.add(record.target);
+    else if (record.type === Inbound.request || record.type === Inbound.upgrade)
+      remains.tokens.add(record.target);
+  }
+  return remains;
+}

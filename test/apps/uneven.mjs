@@ -1,0 +1,21 @@
+/** `/heavy` burns CPU for each message, `/light` does not; each reply tells the lane. `/async` awaits in between. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+function burn(ms) {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+export default {
+  websocket: {
+    open(peer) {
+      peer.subscribe('all');
+    },
+    resume() {},
+    async message(peer, message) {
+      if (peer.namespace === '/heavy') burn(2);
+      if (peer.namespace === '/async') await delay(1);
+      peer.send(`${message.text()} ${peer.gateway.lane}`);
+    },
+  },
+};
