@@ -27,15 +27,16 @@ const { values } = parseArgs({
     'timeout-ms': { type: 'string', default: '5000' },
   },
 });
-const readerCount = Math.floor(Number(values.clients) / 2);
-const deafCount = Number(values.clients) - readerCount;
+const clientCount = Number(values.clients);
+const readerCount = Math.floor(clientCount / 2);
+const deafCount = clientCount - readerCount;
 const floodedCount = Math.min(deafCount, Number(values.flooded));
 const timeoutMs = Number(values['timeout-ms']);
 
 const IN_FLIGHT = 4;
 const REQUESTERS = 20;
 const GRACE_MS = 1_000;
-/** Milliseconds in which no more than half of the readers may be closed, where closing was to be spread. */
+/** Milliseconds in which no more than half of all may be closed: closing is spread. */
 const BURST_MS = 100;
 const OPENED_AT_ONCE = 50;
 
@@ -66,8 +67,7 @@ class Reader {
     });
   }
 
-  async start() {
-    await once(this.socket, 'open');
+  start() {
     for (let i = 0; i < IN_FLIGHT; i++) this.#send();
   }
 
@@ -179,10 +179,11 @@ await untilLogged('listening', 1);
 const port = Number(/http:\/\/[^:]+:(\d+)/.exec(said)?.[1]);
 const readers = await inGroups(readerCount, async number => {
   const reader = new Reader(number, port);
-  await reader.start();
+  await once(reader.socket, 'open');
   return reader;
 });
 const deaf = await inGroups(deafCount, () => connectDeaf(port));
+for (const reader of readers) reader.start();
 const asking = Array.from({ length: REQUESTERS }, () => ask(port));
 while (requests.answered < 2 * REQUESTERS) await delay(20);
 for (const [n, socket] of deaf.entries()) socket.write(textFrame(n < floodedCount ? 'flood' : 'hello'));
@@ -201,13 +202,14 @@ const closedWell = readers.filter(
   ({ closed }) => closed?.code === 1001 && closed.reason === 'server shutting down',
 );
 check(closedWell.length === readerCount, `only ${closedWell.length} readers got the close frame`);
-const burst = longestBurst(readers.map(({ closed }) => closed?.at ?? 0));
-check(readerCount < 100 || burst <= readerCount / 2, `${burst} readers were closed within ${BURST_MS} ms`);
-const hooks = logged('close hook').filter(line => line.code === 1001).length;
-check(hooks === readerCount + deafCount, `only ${hooks} close hooks ran`);
+const hooks = logged('close hook').filter(line => line.code === 1001);
+check(hooks.length === clientCount, `only ${hooks.length} close hooks ran`);
+// By the gateway's clock: all clients are one process here, which cannot look at each in time.
+const burst = longestBurst(hooks.map(({ time }) => time));
+check(clientCount < 100 || burst <= clientCount / 2, `${burst} were closed within ${BURST_MS} ms`);
 const last = JSON.parse(/** @type {string} */ (said.trimEnd().split('\n').at(-1)));
 const { closed, cutOff } = last;
-check(closed === readerCount + deafCount - floodedCount, `the last line counts ${closed} as closed`);
+check(closed === clientCount - floodedCount, `the last line counts ${closed} as closed`);
 check(cutOff?.connections === floodedCount, `the last line counts ${cutOff?.connections} as cut off`);
 check(cutOff?.hooks === 0 && cutOff.requests === 0, `cut off: ${JSON.stringify(cutOff)}`);
 const echoes = readers.reduce((sum, { echoed }) => sum + echoed, 0);
@@ -217,7 +219,7 @@ check(requests.toldToClose === REQUESTERS, `${requests.toldToClose} requesters w
 
 console.log(
   `exit ${code} after ${Math.round(took)} ms of ${timeoutMs}; ${closedWell.length} of ${readerCount} readers got the close ` +
-    `frame, at most ${burst} within ${BURST_MS} ms; ${echoes} messages answered, in order; ${hooks} close hooks; last line: ` +
+    `frame; ${hooks.length} close hooks, at most ${burst} within ${BURST_MS} ms; ${echoes} messages answered, in order; last line: ` +
     `${closed} closed, ${cutOff?.connections} of ${floodedCount} flooded ones cut off; ${requests.answered} requests ` +
     `answered, ${requests.failed} failed, ${requests.toldToClose} connections told to close`,
 );

@@ -1,6 +1,9 @@
 /** Jobs: work that handlers, or the main thread, hand to other threads. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { JobResult, RunningGateway } from 'threadgate';
 import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../support/files.js';
 import { sharedGateway, startGateway } from '../support/gateway.js';
 import { connectRunner } from '../support/runner.js';
 import { until } from '../support/until.js';
@@ -350,6 +353,24 @@ describe('jobs of one that is gone', () => {
     await gateway.close();
     expect(gateway.stats.jobs).toMatchObject({ completed: 1, failedByCode: {} });
   });
+});
+
+test('a reload brings in the jobs anew, on threads that know nothing of the old', async () => {
+  const directory = temporaryDirectory();
+  const write = (version: number): void =>
+    writeFileSync(join(directory, 'jobs.mjs'), `export const version = () => ${version};`);
+  writeFileSync(join(directory, 'app.mjs'), "export default { fetch() {}, jobs: './jobs.mjs' };");
+  write(1);
+  const gateway = await startGateway(join(directory, 'app.mjs'), { lanes: 2, jobThreads: 2 });
+  const versions = async () =>
+    (await Promise.all([gateway.run('version'), gateway.run('version')])).map(r => r.ok && r.value);
+  expect(await versions()).toEqual([1, 1]);
+  for (const version of [2, 3]) {
+    write(version);
+    await gateway.reload();
+    expect(await versions()).toEqual([version, version]);
+  }
+  await until('the threads of the old are gone', () => threads(gateway) <= 2);
 });
 
 test('/stats counts jobs', async () => {
