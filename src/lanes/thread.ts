@@ -18,6 +18,7 @@ const LANE_YOUNG_GENERATION_MIB = 8;
 
 export class LaneThread {
   private readonly pool: Piscina<LaneTask, void>;
+  private readonly gone = new AbortController();
   private looked: EventLoopUtilization | undefined;
 
   /** @param heapMiB for what lives long; 0: Node's default */
@@ -36,15 +37,21 @@ export class LaneThread {
       workerHistogram: false,
       recordTiming: false,
     });
-    // Piscina replaces a thread that dies; the lane has ended with it, and ends the pool.
+    // Piscina would replace a thread that dies; the lane has ended with it, and ends the pool.
     this.pool.on('error', () => {});
+    // One that dies before it was given its task is told to nobody, and the task would wait for ever. Not at once: where
+    // it had its task, that is about to fail with the thread's own error.
+    this.pool.on('workerDestroy', () => queueMicrotask(() => this.gone.abort()));
   }
 
   /** Runs the lane's task after so many milliseconds, to its end or until `signal`. The thread is gone afterwards. */
   async run(task: LaneTask, afterMs: number, signal: AbortSignal): Promise<void> {
     try {
       if (afterMs > 0) await delay(afterMs, undefined, { signal });
-      await this.pool.run(task, { transferList: [task.port, task.payloads], signal });
+      await this.pool.run(task, {
+        transferList: [task.port, task.payloads],
+        signal: AbortSignal.any([signal, this.gone.signal]),
+      });
     } finally {
       await this.pool.destroy();
     }

@@ -23,7 +23,7 @@ function writeApp(): { app: string; setVersion(code: string): void } {
          async message(peer, message) {
            const text = message.text();
            if (text === 'subscribe') return void peer.subscribe('resumed');
-           if (text === 'slow') await delay(300);
+           if (text === 'slow') await delay(2000);
            if (text === 'very slow') await delay(60_000);
            peer.send(text + ' ' + version + ' ' + ++counter);
          },
