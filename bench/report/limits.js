@@ -1,0 +1,48 @@
+// @ts-check
+/** What else than the server may have set a figure. */
+
+import { spread } from '../statistics.js';
+
+/** @typedef {import('../statistics.js').Sample} Sample */
+
+/** From this share of a core on, a thread counts as busy all the time; from this share of all cores on, the machine. */
+const BUSY = 0.95;
+/** Share of one core. */
+const STOLEN = 0.1;
+
+/** The generator had no time left, and no thread of the server was as busy. @param {Sample} sample */
+export function isGeneratorLimited({ generatorCpu = 0, busiestThread = 0 }) {
+  return generatorCpu >= BUSY && busiestThread < BUSY;
+}
+
+/** Server and generator had no core left between them. @param {Sample} sample @param {number} cores */
+export function isMachineLimited({ generatorCpu = 0, serverCpu = 0 }, cores) {
+  return generatorCpu + serverCpu >= BUSY * cores;
+}
+
+/**
+ * The marks of a row of figures, from the medians of its samples.
+ *
+ * @param {Sample[]} samples @param {number} cores
+ */
+export function marks(samples, cores) {
+  const middle = /** @type {Sample} */ (
+    Object.fromEntries(
+      /** @type {const} */ (['generatorCpu', 'busiestThread', 'serverCpu', 'stolenCpu']).map(key => [
+        key,
+        spread(samples.map(sample => sample[key])).median,
+      ]),
+    )
+  );
+  return [
+    isGeneratorLimited(middle) ? '\\*' : '',
+    isMachineLimited(middle, cores) ? '†' : '',
+    Number(middle.stolenCpu) >= STOLEN ? '‡' : '',
+  ].join('');
+}
+
+export const MARKS_EXPLAINED = [
+  '\\* limited by the load generator: it was busy all the time, and no thread of the server was',
+  '† limited by the machine: server and generator together used all cores',
+  '‡ the host of this virtual machine took away a tenth of a core or more',
+];
