@@ -60,8 +60,8 @@ const all = {
     command: node('uws.js'),
   },
   ws: {
-    title: 'ws',
-    settings: 'on node:http, one thread, handlers inline, with bufferutil, no compression',
+    title: 'ws on node:http',
+    settings: 'one thread, handlers inline, with bufferutil, no compression',
     command: node('ws-alone.js'),
     missing: () => installed('ws'),
   },
@@ -81,14 +81,16 @@ const all = {
     missing: () => installed('ws'),
   },
   postmessage: {
-    title: 'postMessage per message, 2 workers',
-    settings: 'uWebSockets.js for the sockets, worker threads for the handlers, a connection keeps to one',
+    title: 'postMessage, 2 workers',
+    settings:
+      'one message posted per message, each way; uWebSockets.js for the sockets; a connection keeps to one worker',
     command: node('postmessage.js'),
     threads: 2,
   },
   piscina: {
-    title: 'Piscina task per message, 2 workers',
-    settings: 'uWebSockets.js for the sockets, Piscina with its defaults for the handlers; replies keep no order',
+    title: 'Piscina tasks, 2 workers',
+    settings:
+      'one task per message, Piscina with its defaults; uWebSockets.js for the sockets; replies keep no order',
     command: node('piscina.js'),
     threads: 2,
   },
@@ -100,7 +102,8 @@ const all = {
   },
   go: {
     title: 'Go, gorilla/websocket',
-    settings: 'a read and a write goroutine per connection, channel and mutex between; the chat hub; all cores',
+    settings:
+      'a read and a write goroutine per connection, channel and mutex between; the chat hub; all cores',
     command: [goBinary],
     missing: missingForGo,
     prepare: buildGo,

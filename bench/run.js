@@ -2,7 +2,8 @@
 /** The benchmark's command: chooses workloads and contenders, has them measured, and writes what was found. */
 
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import { parsePositive, parseWhole, parseWorkloads } from './arguments.js';
 import { contenderNames, contenders } from './contenders.js';
 import { environment } from './report/environment.js';
 import { writeReport } from './report/files.js';
@@ -26,11 +27,14 @@ const program = new Command('npm run bench --')
 minutes on a quiet machine; bench/README.md says how it is done.`,
   )
   .addOption(
-    new Option('--only <name...>', `workloads, or the beginning of several names: ${names(workloads)}`).argParser(known),
+    new Option(
+      '--only <name...>',
+      `workloads, or the beginning of several names: ${names(workloads)}`,
+    ).argParser(parseWorkloads),
   )
   .addOption(new Option('--contenders <name...>', 'who takes part').choices(contenderNames))
-  .option('--rounds <n>', 'rounds of each workload', wholeNumber, 3)
-  .option('--seconds <n>', 'seconds of each measurement', positive, 1.5)
+  .option('--rounds <n>', 'rounds of each workload', parseWhole, 3)
+  .option('--seconds <n>', 'seconds of each measurement', parsePositive, 1.5)
   .option('--quick', 'only what has a floor: a first look, in about two minutes')
   .option('--check', 'exit with 1 when a figure misses its floor by more than a tenth')
   .option('--readme', "put the summary between the README's markers")
@@ -39,7 +43,10 @@ minutes on a quiet machine; bench/README.md says how it is done.`,
 
 const given = program.opts();
 if (given.from) {
-  writeReport(JSON.parse(readFileSync(given.from, 'utf8'), (_key, value) => value ?? Number.NaN), given);
+  writeReport(
+    JSON.parse(readFileSync(given.from, 'utf8'), (_key, value) => value ?? Number.NaN),
+    given,
+  );
 } else {
   await measure();
 }
@@ -81,7 +88,9 @@ async function measure() {
     const samples = await takeRounds(workload, takingPart, method, (name, round, sample) => {
       const { title } = contenders[/** @type {ContenderName} */ (name)];
       const progress = `${String(++turn).padStart(4)}/${turns}  round ${round}`;
-      console.log(`${progress}  ${title.padEnd(35)} ${describeSample(sample, workload, result.environment.cores)}`);
+      console.log(
+        `${progress}  ${title.padEnd(35)} ${describeSample(sample, workload, result.environment.cores)}`,
+      );
     });
     result.workloads.push({ workload, samples, verdicts: verdicts(workload, samples) });
     // After each workload, so that a run which is broken off has not been for nothing.
@@ -107,7 +116,10 @@ function chosenWorkloads() {
       if (given.only) return given.only.includes(name);
       return !given.quick || limits.length > 0;
     })
-    .map(workload => ({ ...workload, contenders: workload.contenders.filter(name => isChosen(name, workload)) }));
+    .map(workload => ({
+      ...workload,
+      contenders: workload.contenders.filter(name => isChosen(name, workload)),
+    }));
 }
 
 /** @param {ContenderName} name @param {Workload} workload */
@@ -152,26 +164,4 @@ function minutes(rounds, seconds) {
 /** @param {Workload[]} list */
 function names(list) {
   return list.map(({ name }) => name).join(', ');
-}
-
-/** @param {string} text */
-function positive(text) {
-  const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
-  return value;
-}
-
-/** @param {string} text */
-function wholeNumber(text) {
-  const value = positive(text);
-  if (!Number.isInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
-  return value;
-}
-
-/** A name means that workload; anything else all whose names begin so. @param {string} text @param {string[] | undefined} before */
-function known(text, before = []) {
-  const all = workloads.map(({ name }) => name);
-  const meant = all.includes(text) ? [text] : all.filter(name => name.startsWith(text));
-  if (meant.length === 0) throw new InvalidArgumentError('No such workload.');
-  return [...before, ...meant];
 }

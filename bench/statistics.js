@@ -103,7 +103,13 @@ export function verdicts(workload, samples) {
       const common = { contender, baseline, measured };
       if (atMost !== undefined) {
         const ok = median <= atMost;
-        return { ...common, limit: atMost, direction: 'at most', ok, okWithinNoise: median <= atMost * (1 + NOISE) };
+        return {
+          ...common,
+          limit: atMost,
+          direction: 'at most',
+          ok,
+          okWithinNoise: median <= atMost * (1 + NOISE),
+        };
       }
       const limit = atLeast ?? Number.NaN;
       return {
@@ -117,7 +123,9 @@ export function verdicts(workload, samples) {
 }
 
 /** Student's t for a two-sided interval of 99 %, by degrees of freedom; beyond them the normal distribution's is near. */
-const T99 = [63.66, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.25, 3.169, 3.106, 3.055, 3.012, 2.977, 2.947];
+const T99 = [
+  63.66, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.25, 3.169, 3.106, 3.055, 3.012, 2.977, 2.947,
+];
 const T99_MANY = 2.85;
 
 /**
@@ -135,4 +143,31 @@ export function ratioInterval(values) {
   const variance = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / (n - 1);
   const margin = (T99[n - 2] ?? T99_MANY) * Math.sqrt(variance / n);
   return { mean: Math.exp(mean), low: Math.exp(mean - margin), high: Math.exp(mean + margin) };
+}
+
+/** Smaller differences than this are nothing, however sure. */
+const LEAST_DIFFERENCE = 0.02;
+
+/**
+ * @typedef {object} Judgement
+ * @property {number} median
+ * @property {number} low of the interval that holds the true ratio with a confidence of 99 %
+ * @property {number} high
+ * @property {'no difference' | 'better' | 'worse'} verdict
+ */
+
+/**
+ * Whether ratios of single rounds show a difference beyond noise.
+ *
+ * @param {number[]} values
+ * @param {'higher' | 'lower'} better
+ * @returns {Judgement}
+ */
+export function judge(values, better) {
+  const { mean, low, high } = ratioInterval(values);
+  const { median } = spread(values);
+  if ((low <= 1 && high >= 1) || Math.abs(mean - 1) < LEAST_DIFFERENCE || !Number.isFinite(mean)) {
+    return { median, low, high, verdict: 'no difference' };
+  }
+  return { median, low, high, verdict: mean > 1 === (better === 'higher') ? 'better' : 'worse' };
 }

@@ -29,14 +29,17 @@ let iterationsPerMicrosecond = 0;
  * @param {Record<string, Contender>} contenders by name, in the order of their turns
  * @param {Method} method
  * @param {(name: string, round: number, sample: Sample) => void} report called after each turn
+ * @param {{ alternate?: boolean }} [options] `alternate`: every other round goes backwards, so that nobody is always first
  * @returns {Promise<Record<string, Sample[]>>}
  */
-export async function takeRounds(workload, contenders, method, report) {
+export async function takeRounds(workload, contenders, method, report, { alternate = false } = {}) {
   /** @type {Record<string, Sample[]>} */
   const samples = Object.fromEntries(Object.keys(contenders).map(name => [name, []]));
   for (let round = 1; round <= roundsOf(workload, method); round++) {
-    for (const [name, contender] of Object.entries(contenders)) {
-      const sample = await takeTurn(workload, contender, method.seconds);
+    const order = Object.entries(contenders);
+    if (alternate && round % 2 === 0) order.reverse();
+    for (const [name, contender] of order) {
+      const sample = await takeTurn(workload, contender, secondsOf(workload, method));
       samples[name]?.push(sample);
       report(name, round, sample);
     }
@@ -47,6 +50,11 @@ export async function takeRounds(workload, contenders, method, report) {
 /** @param {Workload} workload @param {Method} method */
 export function roundsOf(workload, method) {
   return Math.min(method.rounds, workload.maxRounds ?? method.rounds);
+}
+
+/** @param {Workload} workload @param {Method} method */
+export function secondsOf(workload, method) {
+  return Math.max(method.seconds, workload.minSeconds ?? 0);
 }
 
 /** @param {Workload} workload @param {Contender} contender @param {number} seconds @returns {Promise<Sample>} */

@@ -35,6 +35,7 @@ import { availableParallelism } from 'node:os';
  * @property {string} unit of the figure `value`
  * @property {Metric} [metric] what contenders are compared by; default `value`
  * @property {'higher' | 'lower'} [better] default higher
+ * @property {number} [minSeconds] of a measurement, where less shows nothing
  * @property {number} [maxRounds] where a round is long and its result steady
  * @property {ContenderName[]} contenders in the order in which they take turns
  * @property {Limit[]} [limits]
@@ -148,7 +149,7 @@ export const workloads = [
   cpu(1000),
   {
     name: 'mixed',
-    title: '500 light msg/s while 8 connections send messages of 5 ms',
+    title: 'light messages, beside 8 clients with 5 ms ones',
     work: 'mixed',
     cpuMicroseconds: 5000,
     load: 'websocket',
@@ -164,10 +165,12 @@ export const workloads = [
   fanout(1000, 16, [{ contender: 'threadgate', baseline: 'uws', atLeast: 0.9 }]),
   {
     name: 'fanout-slow',
-    title: 'publish 4 KB to 1,000 subscribers, 10 more hardly read',
+    title: 'publish 16 KB to 1,000 subscribers, 10 more hardly read',
     work: 'fanout',
     load: 'websocket',
-    options: { mode: 'fanout', subscribers: 1000, slowReaders: 10, size: 4096, inflight: 16 },
+    // Large and long enough that what the kernel takes for a client is used up.
+    options: { mode: 'fanout', subscribers: 1000, slowReaders: 10, size: 16_384, inflight: 4 },
+    minSeconds: 3,
     unit: 'deliveries/s',
     contenders: publishers,
   },
@@ -242,7 +245,7 @@ export const workloads = [
   },
   ...laneCounts().map(lanes =>
     point(
-      { name: 'lanes', title: 'growing lanes, 100 µs of CPU per message', axis: 'lanes', x: lanes, shows: 'value' },
+      { name: 'lanes', title: 'lanes, at 100 µs of CPU each', axis: 'lanes', x: lanes, shows: 'value' },
       {
         work: 'echo',
         cpuMicroseconds: 100,
@@ -259,7 +262,7 @@ export const workloads = [
     point(
       {
         name: 'connections',
-        title: 'growing connections, 20,000 msg/s',
+        title: 'connections, at 20,000 msg/s',
         axis: 'connections',
         x: count,
         shows: 'cpu',
@@ -280,7 +283,7 @@ export const workloads = [
     point(
       {
         name: 'subscribers',
-        title: 'growing subscribers, 16 in flight',
+        title: 'subscribers, 16 in flight',
         axis: 'subscribers',
         x: count,
         shows: 'value',

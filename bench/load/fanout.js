@@ -217,6 +217,7 @@ class Publisher extends Connection {
 class SlowReader extends Connection {
   received = 0;
   closed = false;
+  /** @override */
   readBuffer = new Uint8Array(SLOW_READ_BYTES);
   #slow = true;
 

@@ -46,7 +46,11 @@ if (errors > 0) throw new Error(`${errors} connections broke`);
 console.log(
   JSON.stringify({
     value: (after - before) / options.connections,
-    extras: { 'seconds to connect all': seconds, 'MiB before': before / 2 ** 20, 'MiB after': after / 2 ** 20 },
+    extras: {
+      'seconds to connect all': seconds,
+      'MiB before': before / 2 ** 20,
+      'MiB after': after / 2 ** 20,
+    },
   }),
 );
 

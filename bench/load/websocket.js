@@ -16,8 +16,8 @@ import { loadOptions } from './options.js';
 import { PacedLoad } from './paced.js';
 import { chatPayload, plainPayload } from './payload.js';
 
-/** Milliseconds after which what has not come back is lost. */
-const DRAIN_TIMEOUT = 20_000;
+/** Milliseconds without any reply after which what has not come back is lost. */
+const DRAIN_TIMEOUT = 5000;
 const DRAIN_POLL = 1;
 
 /**
@@ -37,7 +37,7 @@ const DRAIN_POLL = 1;
  */
 
 const options = loadOptions({ mode: 'echo', connections: 64, inflight: 16, size: 64 });
-const dialect = dialects[options.dialect];
+const dialect = dialects[/** @type {keyof typeof dialects} */ (options.dialect)];
 const frame = dialect.frame(plainPayload(options.size), 'bytes');
 const heavyFrame = dialect.frame(plainPayload(options.size, { heavy: true }), 'bytes');
 
@@ -53,6 +53,7 @@ const loads = {
 const load = /** @type {() => Load} */ (loads[options.mode])();
 await load.connect(options);
 await run(options.warmup);
+if (load.outstanding > 0) throw new Error(`${load.outstanding} messages of the warm-up are lost`);
 load.reset();
 const interval = await measure(options.serverPid, () => run(options.seconds));
 await load.disconnect();
@@ -76,6 +77,11 @@ async function run(seconds) {
   load.start();
   await delay(seconds * 1000);
   load.stop();
-  const deadline = performance.now() + DRAIN_TIMEOUT;
-  while (load.outstanding > 0 && load.errors === 0 && performance.now() < deadline) await delay(DRAIN_POLL);
+  let left = load.outstanding;
+  let progressAt = performance.now();
+  while (load.outstanding > 0 && load.errors === 0 && performance.now() - progressAt < DRAIN_TIMEOUT) {
+    await delay(DRAIN_POLL);
+    if (load.outstanding !== left) progressAt = performance.now();
+    left = load.outstanding;
+  }
 }

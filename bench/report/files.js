@@ -2,7 +2,7 @@
 /** Writes a result: JSON, Markdown, the chart, and the README's part. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { chart } from './chart.js';
+import { chart } from '../chart/chart.js';
 import { describeMachine, markdown, summary } from './markdown.js';
 
 const results = new URL('../results/', import.meta.url);

@@ -10,12 +10,14 @@ const BUSY = 0.95;
 /** Share of one core. */
 const STOLEN = 0.1;
 
-/** The generator had no time left, and no thread of the server was as busy. @param {Sample} sample */
+/** @typedef {Partial<Record<'generatorCpu' | 'busiestThread' | 'serverCpu' | 'stolenCpu', number>>} Shares of one core */
+
+/** The generator had no time left, and no thread of the server was as busy. @param {Shares} shares */
 export function isGeneratorLimited({ generatorCpu = 0, busiestThread = 0 }) {
   return generatorCpu >= BUSY && busiestThread < BUSY;
 }
 
-/** Server and generator had no core left between them. @param {Sample} sample @param {number} cores */
+/** Server and generator had no core left between them. @param {Shares} shares @param {number} cores */
 export function isMachineLimited({ generatorCpu = 0, serverCpu = 0 }, cores) {
   return generatorCpu + serverCpu >= BUSY * cores;
 }
@@ -26,18 +28,16 @@ export function isMachineLimited({ generatorCpu = 0, serverCpu = 0 }, cores) {
  * @param {Sample[]} samples @param {number} cores
  */
 export function marks(samples, cores) {
-  const middle = /** @type {Sample} */ (
-    Object.fromEntries(
-      /** @type {const} */ (['generatorCpu', 'busiestThread', 'serverCpu', 'stolenCpu']).map(key => [
-        key,
-        spread(samples.map(sample => sample[key])).median,
-      ]),
-    )
-  );
+  const median = (/** @type {keyof Shares} */ key) => spread(samples.map(sample => sample[key])).median;
+  const shares = {
+    generatorCpu: median('generatorCpu'),
+    busiestThread: median('busiestThread'),
+    serverCpu: median('serverCpu'),
+  };
   return [
-    isGeneratorLimited(middle) ? '\\*' : '',
-    isMachineLimited(middle, cores) ? '†' : '',
-    Number(middle.stolenCpu) >= STOLEN ? '‡' : '',
+    isGeneratorLimited(shares) ? '\\*' : '',
+    isMachineLimited(shares, cores) ? '†' : '',
+    median('stolenCpu') >= STOLEN ? '‡' : '',
   ].join('');
 }
 

@@ -55,7 +55,10 @@ ${summary(result)}
 
 ## Floors
 
-${table(['workload', 'measured', 'median', 'min – max', 'floor', ''], workloads.flatMap(each => verdictRows(result, each)))}
+${table(
+  ['workload', 'measured', 'median', 'min – max', 'floor', ''],
+  workloads.flatMap(each => verdictRows(result, each)),
+)}
 
 ## Figures
 
@@ -105,7 +108,7 @@ export function summary({ workloads, contenders }) {
   });
   const names = Object.keys(contenders).filter(name => columns.some(({ samples }) => samples[name]));
   const rows = names.map(name => [
-    contenders[name]?.title ?? name,
+    name.startsWith('threadgate') ? `**${contenders[name]?.title}**` : (contenders[name]?.title ?? name),
     ...columns.map(({ workload, samples }) => {
       const list = samples[name];
       if (!list) return '';
@@ -115,11 +118,7 @@ export function summary({ workloads, contenders }) {
       return Number.isFinite(ratio) ? `${compact(median)} · ${number(ratio, 2)}` : compact(median);
     }),
   ]);
-  const best = name => (name.startsWith('threadgate') ? `**${name}**` : name);
-  return table(
-    ['figure · ratio to uWebSockets.js', ...columns.map(({ head }) => head)],
-    rows.map(([name = '', ...cells]) => [best(name), ...cells]),
-  );
+  return table(['figure · ratio to uWebSockets.js', ...columns.map(({ head }) => head)], rows);
 }
 
 /** @param {Result} result @param {WorkloadResult} workloadResult */
@@ -140,7 +139,9 @@ function verdictRows({ contenders }, { workload, verdicts }) {
 
 /** @param {Result} result @param {WorkloadResult} workloadResult */
 function section({ contenders, environment }, { workload, samples }) {
-  const extras = [...new Set(Object.values(samples).flatMap(list => list.flatMap(one => Object.keys(one.extras ?? {}))))];
+  const extras = [
+    ...new Set(Object.values(samples).flatMap(list => list.flatMap(one => Object.keys(one.extras ?? {})))),
+  ];
   const head = [
     'contender',
     workload.unit,
@@ -168,7 +169,9 @@ function section({ contenders, environment }, { workload, samples }) {
         (failures.length > 0 ? ` (${failures.length} rounds failed: ${failures[0]})` : ''),
       `${number(value.min)} – ${number(value.max)}`,
       number(spread(ratios(workload, samples, name, BASELINE)).median, 2),
-      ...[middle(({ p50 }) => p50), middle(({ p99 }) => p99), middle(({ p999 }) => p999)].map(ms => number(ms, 2)),
+      ...[middle(({ p50 }) => p50), middle(({ p99 }) => p99), middle(({ p999 }) => p999)].map(ms =>
+        number(ms, 2),
+      ),
       percent(middle(({ serverCpu }) => serverCpu)),
       number(middle(serverCpuEach), 2),
       percent(middle(({ generatorCpu }) => generatorCpu)),
@@ -201,7 +204,10 @@ function seriesSection({ workloads, contenders }, name) {
       return `${number(spread(list.map(serverCpuEach)).median, 1)} µs, ${number(p99, 2)} ms`;
     }),
   ]);
-  const head = [series?.axis ?? '', ...points.map(({ workload }) => number(workload.series?.x ?? Number.NaN))];
+  const head = [
+    series?.axis ?? '',
+    ...points.map(({ workload }) => number(workload.series?.x ?? Number.NaN)),
+  ];
   return `### ${series?.title} · \`${name}-…\`: ${shown}\n\n${table(head, rows)}`;
 }
 

@@ -35,7 +35,8 @@ const server = Bun.serve({
   idleTimeout: 0,
   fetch(/** @type {Request} */ request) {
     if (request.method === 'POST') return post(request);
-    if (request.headers.has('upgrade') && server.upgrade(request, { data: role(request.url) })) return undefined;
+    if (request.headers.has('upgrade') && server.upgrade(request, { data: role(request.url) }))
+      return undefined;
     if (request.url.endsWith('/cpu')) burn(options.burn);
     return new Response('hello', { headers: { 'content-type': 'text/plain' } });
   },

@@ -56,9 +56,7 @@ export function createWsServer(publish) {
     const { url = '/' } = request;
     if (url === '/order') {
       body(request).then(bytes => {
-        response
-          .writeHead(200, { 'content-type': 'application/json' })
-          .end(orderSummary(bytes.toString()));
+        response.writeHead(200, { 'content-type': 'application/json' }).end(orderSummary(bytes.toString()));
       });
     } else if (url.startsWith('/publish')) {
       body(request).then(data => {
