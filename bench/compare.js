@@ -5,7 +5,7 @@
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { constants, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ import { Command } from 'commander';
 import { parsePositive, parseWhole, parseWorkloads } from './arguments.js';
 import { contenders } from './contenders.js';
 import { number } from './report/format.js';
+import { isDisturbed } from './report/limits.js';
 import { describeSample } from './report/terminal.js';
 import { judge, ratios, serverCpuEach } from './statistics.js';
 import { takeRounds } from './turns.js';
@@ -69,21 +70,23 @@ for (const name of given.only ?? DEFAULT) {
   );
   const values = ratios(workload, samples, 'working tree', ref);
   const cpu = ratios(workload, samples, 'working tree', ref, serverCpuEach);
+  const all = Object.values(samples).flat();
   rows.push({
     name,
     lines: [
       line(workload.metric === 'p99' ? 'p99' : workload.unit, judge(values, workload.better ?? 'higher')),
       line('CPU each', judge(cpu, 'lower')),
     ],
-    failed: Object.values(samples)
-      .flat()
-      .filter(sample => sample.failure).length,
+    failed: all.filter(sample => sample.failure).length,
+    disturbed: all.filter(isDisturbed).length,
   });
 }
 
 console.log(`\nworking tree ÷ ${ref}, ${given.rounds} rounds: median (99 % interval of the mean)\n`);
-for (const { name, lines, failed } of rows) {
-  console.log([name, ...lines, ...(failed > 0 ? [`  ${failed} measurements failed`] : [])].join('\n'));
+for (const { name, lines, failed, disturbed } of rows) {
+  console.log([name, ...lines].join('\n'));
+  if (failed > 0) console.log(`  ${failed} measurements failed`);
+  if (disturbed > 0) console.log(`  ${disturbed} measurements were disturbed by other processes`);
 }
 if (rows.some(({ failed }) => failed > 0)) process.exitCode = 1;
 
@@ -110,7 +113,7 @@ function resolved(name) {
 function build() {
   const { status, stderr } = git('worktree', 'add', '--detach', folder, commit);
   if (status !== 0) throw new Error(stderr);
-  if (sameLock()) symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'dir');
+  if (sameLock()) copyPackages();
   else run('npm', 'install', '--no-fund', '--no-audit', '--ignore-scripts');
   run('npm', 'run', 'build', '--silent');
 }
@@ -119,6 +122,16 @@ function build() {
 function sameLock() {
   const [theirs, ours] = [folder, root].map(each => readFileSync(join(each, 'package-lock.json'), 'utf8'));
   return theirs === ours;
+}
+
+/** A copy, since for TypeScript packages behind a link belong to another project. */
+function copyPackages() {
+  const [from, to] = [root, folder].map(each => join(each, 'node_modules'));
+  cpSync(/** @type {string} */ (from), /** @type {string} */ (to), {
+    recursive: true,
+    verbatimSymlinks: true,
+    mode: constants.COPYFILE_FICLONE,
+  });
 }
 
 /** @param {string} command @param {...string} args */

@@ -13,7 +13,7 @@
  * @property {number} [serverCpu] share of one core
  * @property {number} [busiestThread] share of one core
  * @property {number} [generatorCpu] share of one core
- * @property {number} [stolenCpu] share of one core
+ * @property {number} [othersCpu] share of one core that neither server nor generator had
  * @property {Record<string, number>} [extras] figures that only this kind of load has
  * @property {string} [failure]
  *

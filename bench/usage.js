@@ -31,12 +31,15 @@ export function residentBytes(pid) {
 }
 
 /**
- * Seconds that a virtual machine's cores were ready to run and its host gave them to others. They make every figure of
- * that time too low.
+ * What all cores together have done so far. `busy`: seconds for processes, without interrupts, which belong to nobody.
+ * `stolen`: seconds in which a virtual machine's cores were ready to run and its host gave them to others.
  */
-export function stolenSeconds() {
-  const steal = read('/proc/stat')?.split(/\s+/, 9)[8];
-  return steal ? Number(steal) / TICKS_PER_SECOND : Number.NaN;
+export function machineSeconds() {
+  const [user, nice, system, , , , , steal] = (read('/proc/stat')?.split('\n', 1)[0] ?? '')
+    .split(/\s+/)
+    .slice(1)
+    .map(ticks => Number(ticks) / TICKS_PER_SECOND);
+  return { busy: sum([user, nice, system].map(value => value ?? Number.NaN)), stolen: steal ?? Number.NaN };
 }
 
 /** The process and its descendants. @param {number} pid @returns {number[]} */

@@ -7,10 +7,10 @@ import { spread } from '../statistics.js';
 
 /** From this share of a core on, a thread counts as busy all the time; from this share of all cores on, the machine. */
 const BUSY = 0.95;
-/** Share of one core. */
-const STOLEN = 0.1;
+/** What others may take of a core before a figure counts as disturbed. */
+const DISTURBED = 0.1;
 
-/** @typedef {Partial<Record<'generatorCpu' | 'busiestThread' | 'serverCpu' | 'stolenCpu', number>>} Shares of one core */
+/** @typedef {Partial<Record<'generatorCpu' | 'busiestThread' | 'serverCpu' | 'othersCpu', number>>} Shares of one core */
 
 /** The generator had no time left, and no thread of the server was as busy. @param {Shares} shares */
 export function isGeneratorLimited({ generatorCpu = 0, busiestThread = 0 }) {
@@ -20,6 +20,11 @@ export function isGeneratorLimited({ generatorCpu = 0, busiestThread = 0 }) {
 /** Server and generator had no core left between them. @param {Shares} shares @param {number} cores */
 export function isMachineLimited({ generatorCpu = 0, serverCpu = 0 }, cores) {
   return generatorCpu + serverCpu >= BUSY * cores;
+}
+
+/** Other processes, or the host of this virtual machine, took part of the machine. @param {Shares} shares */
+export function isDisturbed({ othersCpu = 0 }) {
+  return othersCpu >= DISTURBED;
 }
 
 /**
@@ -37,12 +42,12 @@ export function marks(samples, cores) {
   return [
     isGeneratorLimited(shares) ? '\\*' : '',
     isMachineLimited(shares, cores) ? '†' : '',
-    median('stolenCpu') >= STOLEN ? '‡' : '',
+    isDisturbed({ othersCpu: median('othersCpu') }) ? '‡' : '',
   ].join('');
 }
 
 export const MARKS_EXPLAINED = [
   '\\* limited by the load generator: it was busy all the time, and no thread of the server was',
   '† limited by the machine: server and generator together used all cores',
-  '‡ the host of this virtual machine took away a tenth of a core or more',
+  '‡ disturbed: other processes, or the host of a virtual machine, took a tenth of a core or more',
 ];

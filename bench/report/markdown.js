@@ -90,13 +90,13 @@ ${Object.entries(skipped)
 export function describeMachine({ environment, workloads }) {
   const { cpu, cores, memoryGiB, os, node, versions, date } = environment;
   const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  const stolen = workloads.flatMap(({ samples }) =>
-    Object.values(samples).flatMap(list => list.map(sample => sample.stolenCpu)),
+  const others = workloads.flatMap(({ samples }) =>
+    Object.values(samples).flatMap(list => list.map(sample => sample.othersCpu)),
   );
   return [
     `${cpu}, ${cores} cores, ${memoryGiB} GiB · ${os} · Node ${node} · ${packages.join(', ')}`,
-    `· ${date.slice(0, 10)} · stolen by the machine's host: ${percent(spread(stolen).median)} of a core (median), ` +
-      `${percent(spread(stolen).max)} (most).`,
+    `· ${date.slice(0, 10)} · taken by other processes and the machine's host: ${percent(spread(others).median)} of a core ` +
+      `(median), ${percent(spread(others).max)} (most).`,
   ].join('\n');
 }
 
