@@ -1,7 +1,7 @@
 // @ts-check
 /** The benchmark's command: chooses workloads and contenders, has them measured, and writes what was found. */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { parsePositive, parseWhole, parseWorkloads } from './arguments.js';
 import { contenderNames, contenders } from './contenders.js';
@@ -9,7 +9,7 @@ import { environment } from './report/environment.js';
 import { writeReport } from './report/files.js';
 import { describeSample } from './report/terminal.js';
 import { verdicts } from './statistics.js';
-import { roundsOf, takeRounds } from './turns.js';
+import { roundsOf, secondsOf, takeRounds } from './turns.js';
 import { workloads } from './workloads.js';
 
 /**
@@ -17,6 +17,7 @@ import { workloads } from './workloads.js';
  * @typedef {import('./contenders.js').ContenderName} ContenderName
  */
 
+const LATEST = new URL('results/latest.json', import.meta.url);
 const QUICK = { rounds: 2, seconds: 0.6 };
 /** Seconds of a turn beside its measuring: starting, connecting, warming up, stopping. */
 const TURN_OVERHEAD = 1.7;
@@ -37,16 +38,14 @@ minutes on a quiet machine; bench/README.md says how it is done.`,
   .option('--seconds <n>', 'seconds of each measurement', parsePositive, 1.5)
   .option('--quick', 'only what has a floor: a first look, in about two minutes')
   .option('--check', 'exit with 1 when a figure misses its floor by more than a tenth')
+  .option('--update', 'put the measured workloads into bench/results/latest.*, beside those that stand there')
   .option('--readme', "put the summary between the README's markers")
   .option('--from <file>', 'measure nothing: write the report anew from a JSON file of an earlier run')
   .parse();
 
 const given = program.opts();
 if (given.from) {
-  writeReport(
-    JSON.parse(readFileSync(given.from, 'utf8'), (_key, value) => value ?? Number.NaN),
-    given,
-  );
+  writeReport(readResult(given.from), { partial: !given.from.endsWith('latest.json'), readme: given.readme });
 } else {
   await measure();
 }
@@ -92,13 +91,37 @@ async function measure() {
         `${progress}  ${title.padEnd(35)} ${describeSample(sample, workload, result.environment.cores)}`,
       );
     });
-    result.workloads.push({ workload, samples, verdicts: verdicts(workload, samples) });
+    const measured = {
+      date: new Date().toISOString(),
+      rounds: roundsOf(workload, method),
+      seconds: secondsOf(workload, method),
+    };
+    result.workloads.push({ workload, measured, samples, verdicts: verdicts(workload, samples) });
     // After each workload, so that a run which is broken off has not been for nothing.
-    writeReport(result, { partial: isPartial() });
+    writeReport(result, { partial: true });
   }
-  const { text, files } = writeReport(result, { partial: isPartial(), readme: given.readme });
+  const { text, files } = given.update
+    ? writeReport(existsSync(LATEST) ? updated(readResult(LATEST), result) : result, { readme: given.readme })
+    : writeReport(result, { partial: isPartial(), readme: given.readme });
   console.log(`\n${text.slice(0, text.indexOf('\n## Figures'))}\n\nwritten: ${files.join(', ')}`);
   if (given.check && hasMissed(result)) process.exitCode = 1;
+}
+
+/** @param {string | URL} file @returns {import('./report/markdown.js').Result} */
+function readResult(file) {
+  // JSON has no NaN, which stands for what could not be measured: it was written as null.
+  return JSON.parse(readFileSync(file, 'utf8'), (_key, value) => value ?? Number.NaN);
+}
+
+/**
+ * The newer figures where there are any, else the older ones.
+ *
+ * @param {import('./report/markdown.js').Result} older @param {import('./report/markdown.js').Result} newer
+ */
+function updated(older, newer) {
+  const all = [...newer.workloads, ...older.workloads];
+  const found = workloads.flatMap(({ name }) => all.find(({ workload }) => workload.name === name) ?? []);
+  return { ...newer, workloads: found };
 }
 
 /** A limit without a verdict was not measured, because a contender was skipped: that is no pass. @param {import('./report/markdown.js').Result} result */

@@ -72,10 +72,10 @@ export function chart(result) {
     y += Math.max(...panels.map(({ height }) => height)) + ROW_GAP;
     return row;
   });
-  const { environment, method } = result;
+  const { environment } = result;
   const subtitle =
     `${environment.cpu}, ${environment.cores} cores shared with the load generator · Node ${environment.node} · ` +
-    `${environment.date.slice(0, 10)} · medians of ${method.rounds} rounds, thin lines: their spread`;
+    `${environment.date.slice(0, 10)} · medians of several rounds, thin lines: their spread`;
   return `${element(
     'svg',
     {

@@ -47,6 +47,10 @@ export class Connection {
   #next = 0;
   /** The start of a frame that a chunk's end has cut off before header and stamp were complete (rare). @type {Buffer | undefined} */
   #cut;
+  /** Messages that end with the frame whose payload is still arriving, 0 or 1; -1 when there is no such frame. */
+  #due = -1;
+  /** That frame's stamp, or -1. */
+  #dueStamp = -1;
   #closing = false;
 
   /**
@@ -141,6 +145,11 @@ export class Connection {
     const stampAt = this.#greetings > 0 ? -1 : this.stampAt;
     let at = this.#next;
     let messages = 0;
+    if (this.#due >= 0 && at <= end) {
+      messages = this.#due;
+      if (this.#dueStamp >= 0) this.onStamp(this.#dueStamp);
+      this.#due = -1;
+    }
     while (at < end) {
       const header = headerLength(bytes, at, end);
       const payload = header === 0 ? 0 : payloadLength(bytes, at, header);
@@ -151,10 +160,16 @@ export class Connection {
         break;
       }
       const first = /** @type {number} */ (bytes[at]);
-      // The FIN bit ends a message; from CLOSE on, opcodes are control frames.
+      // From CLOSE on, opcodes are control frames. The FIN bit ends a message.
       if ((first & OPCODE) < CLOSE) {
-        messages += first >>> 7;
-        if (stamped) this.onStamp(readStamp(bytes, at + header + stampAt));
+        const stamp = stamped ? readStamp(bytes, at + header + stampAt) : -1;
+        if (at + header + payload > end) {
+          this.#due = first >>> 7;
+          this.#dueStamp = stamp;
+        } else {
+          messages += first >>> 7;
+          if (stamped) this.onStamp(stamp);
+        }
       }
       at += header + payload;
     }

@@ -11,13 +11,14 @@ import { MARKS_EXPLAINED, marks } from './limits.js';
  *
  * @typedef {object} WorkloadResult
  * @property {Workload} workload
+ * @property {{ date: string, rounds: number, seconds: number }} measured
  * @property {Record<string, Sample[]>} samples by contender, one per round
  * @property {import('../statistics.js').Verdict[]} verdicts
  *
  * @typedef {object} Result what a run has found, as it is written to the JSON file
  * @property {import('./environment.js').Environment} environment
- * @property {import('../turns.js').Method} method
- * @property {string} command
+ * @property {import('../turns.js').Method} method of the last run
+ * @property {string} command of the last run
  * @property {Record<string, { title: string, settings: string }>} contenders
  * @property {Record<string, string>} skipped what each contender that could not take part needs
  * @property {WorkloadResult[]} workloads
@@ -42,12 +43,11 @@ const SUMMARY = [
 
 /** @param {Result} result */
 export function markdown(result) {
-  const { method, skipped, contenders, workloads } = result;
+  const { skipped, contenders, workloads } = result;
   return `# Benchmark
 
 ${describeMachine(result)}
-${method.rounds} rounds of ${method.seconds} s, contenders in turn; \`${result.command}\`. Server, load generator and everything else
-share the machine's cores. Figures are medians of the rounds; a ratio is the median of the rounds' own ratios.
+Contenders took turns, round after round. Server, load generator and everything else share the machine's cores. Figures are medians of the rounds; a ratio is the median of the rounds' own ratios.
 
 ## Summary
 
@@ -138,7 +138,7 @@ function verdictRows({ contenders }, { workload, verdicts }) {
 }
 
 /** @param {Result} result @param {WorkloadResult} workloadResult */
-function section({ contenders, environment }, { workload, samples }) {
+function section({ contenders, environment }, { workload, measured, samples }) {
   const extras = [
     ...new Set(Object.values(samples).flatMap(list => list.flatMap(one => Object.keys(one.extras ?? {})))),
   ];
@@ -180,7 +180,12 @@ function section({ contenders, environment }, { workload, samples }) {
     ];
   });
   const compared = workload.metric === 'p99' ? ' (ratios are of p99)' : '';
-  return `### ${workload.title} · \`${workload.name}\`${compared}\n\n${table(head, rows)}`;
+  return `### ${workload.title} · \`${workload.name}\`${compared}\n\n${when(measured)}\n\n${table(head, rows)}`;
+}
+
+/** @param {WorkloadResult['measured']} measured */
+function when({ date, rounds, seconds }) {
+  return `${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, ${date.slice(0, 10)}`;
 }
 
 /** @param {WorkloadResult[]} workloads @returns {string[]} */
@@ -191,7 +196,8 @@ function seriesNames(workloads) {
 /** A series in one table: contenders down, the growing number across. @param {Result} result @param {string} name */
 function seriesSection({ workloads, contenders }, name) {
   const points = workloads.filter(({ workload }) => workload.series?.name === name);
-  const { series, unit } = /** @type {WorkloadResult} */ (points[0]).workload;
+  const { workload, measured } = /** @type {WorkloadResult} */ (points[0]);
+  const { series, unit } = workload;
   const shown = series?.shows === 'cpu' ? "the server's CPU for each message, and p99" : unit;
   const names = [...new Set(points.flatMap(({ samples }) => Object.keys(samples)))];
   const rows = names.map(contender => [
@@ -208,7 +214,7 @@ function seriesSection({ workloads, contenders }, name) {
     series?.axis ?? '',
     ...points.map(({ workload }) => number(workload.series?.x ?? Number.NaN)),
   ];
-  return `### ${series?.title} · \`${name}-…\`: ${shown}\n\n${table(head, rows)}`;
+  return `### ${series?.title} · \`${name}-…\`: ${shown}\n\n${when(measured)}\n\n${table(head, rows)}`;
 }
 
 /** @param {string[]} head @param {string[][]} rows */
