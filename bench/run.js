@@ -57,12 +57,14 @@ async function measure() {
   for (const [name, need] of Object.entries(skipped)) {
     console.log(`${contenders[/** @type {ContenderName} */ (name)].title} is skipped: it needs ${need}`);
   }
-  const ready = chosen.map(workload => ({
-    workload,
-    takingPart: Object.fromEntries(
-      workload.contenders.filter(name => !(name in skipped)).map(name => [name, contenders[name]]),
-    ),
-  }));
+  const ready = chosen
+    .map(workload => ({
+      workload,
+      takingPart: Object.fromEntries(
+        workload.contenders.filter(name => !(name in skipped)).map(name => [name, contenders[name]]),
+      ),
+    }))
+    .filter(({ takingPart }) => Object.keys(takingPart).length > 0);
   const turns = ready.reduce(
     (sum, { workload, takingPart }) => sum + Object.keys(takingPart).length * roundsOf(workload, method),
     0,
