@@ -7,6 +7,7 @@ import { parsePositive, parseWhole, parseWorkloads } from './arguments.js';
 import { contenderNames, contenders } from './contenders.js';
 import { environment } from './report/environment.js';
 import { writeReport } from './report/files.js';
+import { isDisturbed } from './report/limits.js';
 import { describeSample } from './report/terminal.js';
 import { verdicts } from './statistics.js';
 import { roundsOf, secondsOf, takeRounds } from './turns.js';
@@ -69,6 +70,7 @@ async function measure() {
     (sum, { workload, takingPart }) => sum + Object.keys(takingPart).length * roundsOf(workload, method),
     0,
   );
+  if (turns === 0) program.error('error: nobody is left to take part');
   console.log(`${turns} turns, about ${Math.ceil((turns * (method.seconds + TURN_OVERHEAD)) / 60)} minutes`);
 
   /** @type {import('./report/markdown.js').Result} */
@@ -106,6 +108,10 @@ async function measure() {
     ? writeReport(existsSync(LATEST) ? updated(readResult(LATEST), result) : result, { readme: given.readme })
     : writeReport(result, { partial: isPartial(), readme: given.readme });
   console.log(`\n${text.slice(0, text.indexOf('\n## Figures'))}\n\nwritten: ${files.join(', ')}`);
+  const all = result.workloads.flatMap(({ samples }) => Object.values(samples).flat());
+  const disturbed = all.filter(isDisturbed).length;
+  if (disturbed > 0)
+    console.log(`${disturbed} of ${all.length} measurements were disturbed by other processes`);
   if (given.check && hasMissed(result)) process.exitCode = 1;
 }
 

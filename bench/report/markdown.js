@@ -106,6 +106,7 @@ export function summary({ workloads, contenders }) {
     const found = workloads.find(({ workload }) => workload.name === name);
     return found ? [{ head, ...found }] : [];
   });
+  if (columns.length === 0) return 'None of its workloads was measured.';
   const names = Object.keys(contenders).filter(name => columns.some(({ samples }) => samples[name]));
   const rows = names.map(name => [
     name.startsWith('threadgate') ? `**${contenders[name]?.title}**` : (contenders[name]?.title ?? name),

@@ -53,6 +53,12 @@ describe('the runner', () => {
     expect(readFileSync(path('results/partial.md'), 'utf8')).toContain('threadgate, 1 lane ÷ uWebSockets.js');
   });
 
+  test('has nothing to do where nobody takes part', async () => {
+    const { code, stderr } = await run('--only', 'echo-1', '--contenders', 'nchan');
+    expect(code).toBe(1);
+    expect(stderr).toBe('error: nobody is left to take part\n');
+  });
+
   test('fails with --check where a floor was not measured', async () => {
     const args = ['--only', 'echo-1', '--contenders', 'uws', '--rounds', '1', '--seconds', '0.2'];
     const { code } = await run(...args, '--check');
