@@ -147,13 +147,15 @@ export function ratioInterval(values) {
 
 /** Smaller differences than this are nothing, however sure. */
 const LEAST_DIFFERENCE = 0.02;
+/** Upper over lower end of an interval from which on it says nothing. */
+const WIDEST_INTERVAL = 1.25;
 
 /**
  * @typedef {object} Judgement
  * @property {number} median
  * @property {number} low of the interval that holds the true ratio with a confidence of 99 %
  * @property {number} high
- * @property {'no difference' | 'better' | 'worse'} verdict
+ * @property {'no difference' | 'better' | 'worse' | 'too noisy to tell'} verdict
  */
 
 /**
@@ -166,8 +168,14 @@ const LEAST_DIFFERENCE = 0.02;
 export function judge(values, better) {
   const { mean, low, high } = ratioInterval(values);
   const { median } = spread(values);
-  if ((low <= 1 && high >= 1) || Math.abs(mean - 1) < LEAST_DIFFERENCE || !Number.isFinite(mean)) {
-    return { median, low, high, verdict: 'no difference' };
+  if (low <= 1 && high >= 1) {
+    return {
+      median,
+      low,
+      high,
+      verdict: high / low < WIDEST_INTERVAL ? 'no difference' : 'too noisy to tell',
+    };
   }
+  if (Math.abs(mean - 1) < LEAST_DIFFERENCE) return { median, low, high, verdict: 'no difference' };
   return { median, low, high, verdict: mean > 1 === (better === 'higher') ? 'better' : 'worse' };
 }

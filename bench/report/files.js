@@ -21,7 +21,7 @@ export function writeReport(result, { partial = false, readme: intoReadme = fals
   const name = partial ? 'partial' : 'latest';
   const text = markdown(result);
   const files = {
-    [`${name}.json`]: `${JSON.stringify(result, null, 1)}\n`,
+    [`${name}.json`]: json(result),
     [`${name}.md`]: text,
     [`${name}.svg`]: chart(result),
   };
@@ -29,6 +29,14 @@ export function writeReport(result, { partial = false, readme: intoReadme = fals
   for (const [file, content] of Object.entries(files)) writeFileSync(new URL(file, results), content);
   if (intoReadme) writeFileSync(readme, withTable(readFileSync(readme, 'utf8'), result));
   return { text, files: Object.keys(files).map(file => `bench/results/${file}`) };
+}
+
+/** A line for each workload, so that a difference between two runs can be read. @param {import('./markdown.js').Result} result */
+function json({ workloads, ...rest }) {
+  const rounded = (/** @type {string} */ _key, /** @type {unknown} */ value) =>
+    typeof value === 'number' ? Number(value.toPrecision(6)) : value;
+  const head = JSON.stringify(rest, null, 1).slice(0, -'\n}'.length);
+  return `${head},\n "workloads": [\n${workloads.map(each => JSON.stringify(each, rounded)).join(',\n')}\n ]\n}\n`;
 }
 
 /** @param {string} text of the README @param {import('./markdown.js').Result} result */
