@@ -7,6 +7,7 @@ import { parsePositive, parseWhole, parseWorkloads } from './arguments.js';
 import { contenderNames, contenders } from './contenders.js';
 import { environment } from './report/environment.js';
 import { writeReport } from './report/files.js';
+import { titleFor } from './report/format.js';
 import { isDisturbed } from './report/limits.js';
 import { describeSample } from './report/terminal.js';
 import { verdicts } from './statistics.js';
@@ -89,7 +90,7 @@ async function measure() {
   for (const { workload, takingPart } of ready) {
     console.log(`\n${workload.title} (${workload.name})`);
     const samples = await takeRounds(workload, takingPart, method, (name, round, sample) => {
-      const { title } = contenders[/** @type {ContenderName} */ (name)];
+      const title = titleFor(contenders[/** @type {ContenderName} */ (name)].title, workload);
       const progress = `${String(++turn).padStart(4)}/${turns}  round ${round}`;
       console.log(
         `${progress}  ${title.padEnd(35)} ${describeSample(sample, workload, result.environment.cores)}`,

@@ -21,6 +21,15 @@ export function percent(share) {
   return Number.isFinite(share) ? `${Math.round(share * 100)} %` : '–';
 }
 
+/**
+ * A contender's title as it stands beside a workload: without its own number of threads where the workload sets that.
+ *
+ * @param {string} title @param {{ threads?: number }} workload
+ */
+export function titleFor(title, { threads }) {
+  return threads === undefined ? title : title.replace(/, \d+ \w+$/, '');
+}
+
 /** Three of them, without trailing zeros after the point. @param {number} value */
 function significant(value) {
   return Number(value.toPrecision(3)).toString();

@@ -2,7 +2,7 @@
 /** The result of a run as Markdown. */
 
 import { figure, generatorCpuEach, ratios, serverCpuEach, spread } from '../statistics.js';
-import { compact, number, percent } from './format.js';
+import { compact, number, percent, titleFor } from './format.js';
 import { MARKS_EXPLAINED, marks } from './limits.js';
 
 /**
@@ -202,11 +202,12 @@ function seriesSection({ workloads, contenders }, name) {
   const shown = series?.shows === 'cpu' ? "the server's CPU for each message, and p99" : unit;
   const names = [...new Set(points.flatMap(({ samples }) => Object.keys(samples)))];
   const rows = names.map(contender => [
-    contenders[contender]?.title ?? contender,
-    ...points.map(({ workload, samples }) => {
-      const list = samples[contender] ?? [];
+    titleFor(contenders[contender]?.title ?? contender, workload),
+    ...points.map(({ samples }) => {
+      const list = samples[contender];
+      if (!list) return '';
       if (list.every(({ failure }) => failure)) return 'failed';
-      if (workload.series?.shows === 'value') return number(spread(list.map(({ value }) => value)).median);
+      if (series?.shows === 'value') return number(spread(list.map(({ value }) => value)).median);
       const p99 = spread(list.map(sample => sample.p99)).median;
       return `${number(spread(list.map(serverCpuEach)).median, 1)} µs, ${number(p99, 2)} ms`;
     }),
