@@ -20,18 +20,21 @@ const STOP_TIMEOUT = 10_000;
  * Resolves when the server listens.
  *
  * @param {string[]} command
+ * @param {Record<string, string>} [env] beside the runner's own
  * @returns {Promise<Server>}
  */
-export async function startServer([file, ...args]) {
-  // The IPC channel carries nothing: its end tells the server that the runner is gone.
-  const child = spawn(/** @type {string} */ (file), args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+export async function startServer([file, ...args], env = {}) {
+  // Nothing is written to its standard input: its end tells the server that the runner is gone.
+  const child = spawn(/** @type {string} */ (file), args, {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  });
   const exit = once(child, 'exit');
   const timeout = setTimeout(() => child.kill('SIGKILL'), START_TIMEOUT);
   const port = await Promise.race([
-    announcedPort(/** @type {import('node:stream').Readable} */ (child.stdout)),
+    announcedPort(child.stdout),
     exit.then(([code, signal]) => Promise.reject(new Error(`the server ended with ${signal ?? code}`))),
-  ]);
-  clearTimeout(timeout);
+  ]).finally(() => clearTimeout(timeout));
   const stop = async () => {
     const kill = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
     child.kill('SIGTERM');
@@ -67,16 +70,26 @@ function announcedPort(output) {
 export async function runLoad(name, options, timeout) {
   const file = fileURLToPath(new URL(`load/${name}.js`, import.meta.url));
   const child = spawn(process.execPath, [file, JSON.stringify(options)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     timeout,
     killSignal: 'SIGKILL',
   });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', text => {
-    output += text;
-  });
+  const output = collected(child.stdout);
+  const errors = collected(child.stderr);
   const [code, signal] = await once(child, 'close');
-  if (code !== 0) throw new Error(`the load generator ended with ${signal ?? code}`);
+  if (code !== 0) {
+    const reason = /^(?:\w*Error: .*)$/m.exec(errors())?.[0] ?? errors().trim().slice(-200);
+    throw new Error(`the load generator ended with ${signal ?? code}${reason && `: ${reason}`}`);
+  }
   // JSON has no NaN, which stands for what could not be measured here: it comes as null.
-  return JSON.parse(output, (_key, value) => value ?? Number.NaN);
+  return JSON.parse(output(), (_key, value) => value ?? Number.NaN);
+}
+
+/** @param {import('node:stream').Readable} stream @returns {() => string} what it has said so far */
+function collected(stream) {
+  let text = '';
+  stream.setEncoding('utf8').on('data', more => {
+    text += more;
+  });
+  return () => text;
 }

@@ -1,12 +1,12 @@
 // @ts-check
-/** Whoever connects with `?publisher` publishes; everyone else subscribes. One path, since topics stay within a namespace. */
+/** Publishers publish every message as it is. */
+
+import { subscribeByQuery } from './topics.js';
 
 /** @type {import('../../dist/src/index.js').App} */
 export default {
   websocket: {
-    open(peer) {
-      if (!peer.request.url.endsWith('?publisher')) peer.subscribe('bench');
-    },
+    open: subscribeByQuery,
     message(peer, message) {
       peer.publish('bench', message.uint8Array());
     },

@@ -4,15 +4,16 @@
  * many replies one read brings, the refill is one write.
  */
 
+import { stampNow, writeStamp } from '../work/stamp.js';
 import { Connection } from './connection.js';
-import { frameWindow } from './frame.js';
+import { repeated } from './frame.js';
 import { Histogram } from './histogram.js';
 
 /**
  * @typedef {object} EchoOptions
  * @property {number} connections
  * @property {number} inflight messages on the way, per connection
- * @property {number} size bytes of payload
+ * @property {import('./frame.js').Frame} frame
  */
 
 export class EchoLoad {
@@ -25,9 +26,8 @@ export class EchoLoad {
   #connections;
 
   /** @param {EchoOptions} options */
-  constructor({ connections, inflight, size }) {
-    const window = frameWindow(size, inflight);
-    this.#connections = Array.from({ length: connections }, () => new EchoConnection(this, window));
+  constructor({ connections, inflight, frame }) {
+    this.#connections = Array.from({ length: connections }, () => new EchoConnection(this, frame, inflight));
   }
 
   /** @param {import('./connection.js').Target} target */
@@ -40,6 +40,15 @@ export class EchoLoad {
     for (const connection of this.#connections) connection.start();
   }
 
+  stop() {
+    this.running = false;
+  }
+
+  reset() {
+    this.completed = 0;
+    this.latency.reset();
+  }
+
   disconnect() {
     for (const connection of this.#connections) connection.destroy();
   }
@@ -47,39 +56,39 @@ export class EchoLoad {
 
 class EchoConnection extends Connection {
   #load;
-  #window;
+  #frame;
+  #inflight;
   /**
-   * When each message on the way was sent. Replies come in order and each is replaced at once, so the window is a ring:
-   * the slot of the oldest message, answered now, takes the stamp of the newest.
+   * Twice the window: a slice of any length up to `inflight` begins either where the last one ended or, where it would
+   * not fit, at the front again. Frames there have been answered, so none is stamped anew while it waits to be sent.
    */
-  #sentAt;
-  #oldest = 0;
+  #frames;
+  #next = 0;
+  /** Made when first needed; `count` of them from `next` on. @type {(Buffer | undefined)[]} */
+  #slices = [];
 
-  /** @param {EchoLoad} load @param {Buffer[]} window */
-  constructor(load, window) {
+  /** @param {EchoLoad} load @param {import('./frame.js').Frame} frame @param {number} inflight */
+  constructor(load, frame, inflight) {
     super();
     this.#load = load;
-    this.#window = window;
-    this.#sentAt = new Float64Array(window.length - 1);
+    this.#frame = frame;
+    this.#inflight = inflight;
+    this.#frames = repeated(frame, 2 * inflight);
+    this.stampAt = frame.payloadStampAt;
   }
 
   start() {
-    this.#sentAt.fill(performance.now());
-    this.#send(this.#sentAt.length);
+    this.#send(this.#inflight);
+  }
+
+  /** @override @param {number} stamp */
+  onStamp(stamp) {
+    this.#load.latency.record(stampNow() - stamp);
   }
 
   /** @override @param {number} count */
-  onFrames(count) {
+  onMessages(count) {
     const load = this.#load;
-    const sentAt = this.#sentAt;
-    const now = performance.now();
-    let oldest = this.#oldest;
-    for (let i = 0; i < count; i++) {
-      load.latency.record(now - Number(sentAt[oldest]));
-      sentAt[oldest] = now;
-      if (++oldest === sentAt.length) oldest = 0;
-    }
-    this.#oldest = oldest;
     load.completed += count;
     load.outstanding -= count;
     if (load.running) this.#send(count);
@@ -92,7 +101,20 @@ class EchoConnection extends Connection {
 
   /** @param {number} count */
   #send(count) {
+    const { bytes, stampAt, stampMask } = this.#frame;
+    if (this.#next + count > 2 * this.#inflight) this.#next = 0;
+    const now = stampNow();
+    const start = this.#next * bytes.length;
+    const end = start + count * bytes.length;
+    for (let at = start; at < end; at += bytes.length) writeStamp(this.#frames, at + stampAt, now, stampMask);
+    const key = this.#next * (this.#inflight + 1) + count;
+    let slice = this.#slices[key];
+    if (slice === undefined) {
+      slice = this.#frames.subarray(start, end);
+      this.#slices[key] = slice;
+    }
+    this.#next += count;
     this.#load.outstanding += count;
-    this.write(/** @type {Buffer} */ (this.#window[count]));
+    this.write(slice);
   }
 }

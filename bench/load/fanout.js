@@ -9,17 +9,22 @@ import { Connection } from './connection.js';
 import { frameWindow } from './frame.js';
 import { Histogram } from './histogram.js';
 
-/** Opened at the same path, since a gateway may keep publishing within one, and told apart by the query. */
-const PUBLISHER_QUERY = '?publisher';
-const SETTLE_MS = 200;
-const SETTLE_ATTEMPTS = 50;
+/** Added to the topic in the query. The path is the same for all, since a gateway may keep publishing within one. */
+const PUBLISHER = '&role=publisher';
+const CONNECTING_AT_ONCE = 200;
+const SETTLE_MS = 100;
+const SETTLE_ATTEMPTS = 100;
+const SLOW_READ_BYTES = 4096;
+const SLOW_READ_MS = 100;
 
 /**
  * @typedef {object} FanoutOptions
  * @property {number} subscribers
  * @property {number} [publishers] default 1; they take turns
  * @property {number} inflight messages on the way, all publishers together
- * @property {number} size bytes of payload
+ * @property {import('./frame.js').Frame} frame
+ * @property {string} topic
+ * @property {number} [slowReaders] default 0; subscribers beside the others that hardly read, and are not waited for
  */
 
 export class FanoutLoad {
@@ -30,9 +35,12 @@ export class FanoutLoad {
   errors = 0;
   running = false;
   #window;
+  #topic;
   #publishers;
   #subscribers;
+  #slowReaders;
   #turn = 0;
+  #published = 0;
   /**
    * The window as a ring of messages: when each was sent, and how many subscribers have it. A subscriber gets messages in
    * order, so its n-th frame is message n; and message n + inflight is not sent before message n is done, so the slot is
@@ -42,19 +50,38 @@ export class FanoutLoad {
   #delivered;
 
   /** @param {FanoutOptions} options */
-  constructor({ subscribers, publishers = 1, inflight, size }) {
-    this.#window = frameWindow(size, inflight);
+  constructor({ subscribers, publishers = 1, inflight, frame, topic, slowReaders = 0 }) {
+    this.#topic = topic;
+    this.#window = frameWindow(frame, inflight);
     this.#sentAt = new Float64Array(inflight);
     this.#delivered = new Uint32Array(inflight);
     this.#publishers = Array.from({ length: publishers }, () => new Publisher(this));
     this.#subscribers = Array.from({ length: subscribers }, () => new Subscriber(this, inflight));
+    this.#slowReaders = Array.from({ length: slowReaders }, () => new SlowReader());
+  }
+
+  /** @returns {Record<string, number>} */
+  extras() {
+    const readers = this.#slowReaders;
+    if (readers.length === 0) return {};
+    const received = readers.reduce((sum, reader) => sum + reader.received, 0);
+    return {
+      'slow readers closed': readers.filter(reader => reader.closed).length / readers.length,
+      'of their messages received': received / (this.#published * readers.length),
+    };
   }
 
   /** @param {import('./connection.js').Target} target */
-  async connect({ path = '/', ...address }) {
-    await Promise.all(this.#subscribers.map(subscriber => subscriber.open({ ...address, path })));
-    const publisherPath = path + PUBLISHER_QUERY;
-    await Promise.all(this.#publishers.map(publisher => publisher.open({ ...address, path: publisherPath })));
+  async connect(target) {
+    const query = `topic=${this.#topic}`;
+    const readers = [...this.#subscribers, ...this.#slowReaders];
+    for (let i = 0; i < readers.length; i += CONNECTING_AT_ONCE) {
+      const some = readers.slice(i, i + CONNECTING_AT_ONCE);
+      await Promise.all(some.map(reader => reader.open({ ...target, query })));
+    }
+    await Promise.all(
+      this.#publishers.map(publisher => publisher.open({ ...target, query: query + PUBLISHER })),
+    );
     await this.#settle();
   }
 
@@ -64,8 +91,24 @@ export class FanoutLoad {
     this.#publish(this.#sentAt.length);
   }
 
-  disconnect() {
-    for (const connection of [...this.#subscribers, ...this.#publishers]) connection.destroy();
+  stop() {
+    this.running = false;
+  }
+
+  reset() {
+    this.completed = 0;
+    this.latency.reset();
+  }
+
+  async disconnect() {
+    for (const reader of this.#slowReaders) reader.catchUp();
+    for (let before = -1; before !== this.#receivedSlowly(); ) {
+      before = this.#receivedSlowly();
+      await delay(SETTLE_MS);
+    }
+    for (const connection of [...this.#subscribers, ...this.#slowReaders, ...this.#publishers]) {
+      connection.destroy();
+    }
   }
 
   /** @param {number} slot of the message that one more subscriber has @returns {boolean} whether all have it now */
@@ -77,7 +120,7 @@ export class FanoutLoad {
     if (delivered < this.#subscribers.length) return false;
     this.#delivered[slot] = 0;
     const now = performance.now();
-    this.latency.record(now - Number(this.#sentAt[slot]));
+    this.latency.record((now - Number(this.#sentAt[slot])) * 1000);
     this.#sentAt[slot] = now;
     return true;
   }
@@ -87,8 +130,13 @@ export class FanoutLoad {
     if (this.running) this.#publish(count);
   }
 
+  #receivedSlowly() {
+    return this.#slowReaders.reduce((sum, reader) => sum + reader.received, 0);
+  }
+
   /** @param {number} count */
   #publish(count) {
+    this.#published += count;
     this.outstanding += count * this.#subscribers.length;
     const publisher = /** @type {Publisher} */ (this.#publishers[this.#turn]);
     if (++this.#turn === this.#publishers.length) this.#turn = 0;
@@ -134,7 +182,7 @@ class Subscriber extends Connection {
   }
 
   /** @override @param {number} count */
-  onFrames(count) {
+  onMessages(count) {
     this.reached = true;
     let done = 0;
     for (let i = 0; i < count; i++) {
@@ -162,5 +210,36 @@ class Publisher extends Connection {
   /** @override */
   onClose() {
     this.#load.errors++;
+  }
+}
+
+/** Reads 4 KiB every 100 ms, so that whatever a server does about clients which fall behind has to be done. */
+class SlowReader extends Connection {
+  received = 0;
+  closed = false;
+  /** @override */
+  readBuffer = new Uint8Array(SLOW_READ_BYTES);
+  #slow = true;
+
+  /** Reads all that is there, to learn what the server has kept for it. */
+  catchUp() {
+    this.#slow = false;
+    this.resume();
+  }
+
+  /** @override */
+  readsOn() {
+    if (this.#slow) setTimeout(() => this.resume(), SLOW_READ_MS);
+    return !this.#slow;
+  }
+
+  /** @override @param {number} count */
+  onMessages(count) {
+    this.received += count;
+  }
+
+  /** @override */
+  onClose() {
+    this.closed = true;
   }
 }

@@ -11,9 +11,9 @@ const SUB_BUCKETS = 1 << SUB_BITS;
 export class Histogram {
   #counts = new Uint32Array((32 - SUB_BITS + 1) * SUB_BUCKETS);
 
-  /** @param {number} milliseconds */
-  record(milliseconds) {
-    const value = (milliseconds * 1000) | 0;
+  /** @param {number} microseconds below 0 counts as 0 */
+  record(microseconds) {
+    const value = Math.max(0, microseconds | 0);
     const shift = Math.max(0, 31 - SUB_BITS - Math.clz32(value));
     // Below 2 × SUB_BUCKETS the shift is 0 and the bucket is the value itself.
     const bucket = shift * SUB_BUCKETS + (value >>> shift);

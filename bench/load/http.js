@@ -4,26 +4,17 @@
  * the work; this runs it twice, to warm up and to measure, and prints one line of JSON.
  */
 
-// @ts-expect-error: autocannon has no types
-import autocannon from 'autocannon';
+import { cannonade } from './cannonade.js';
 import { measure } from './measure.js';
+import { loadOptions } from './options.js';
 
-const options = {
-  host: '127.0.0.1',
-  path: '/',
-  connections: 100,
-  pipelining: 1,
-  seconds: 3,
-  warmup: 1,
-  serverPid: 0,
-  ...JSON.parse(process.argv[2] ?? '{}'),
-};
+const options = loadOptions({ path: '/', connections: 100 });
 
-await run(options.warmup);
+await cannonade(options, options.warmup);
 /** @type {any} */
 let result;
 const interval = await measure(options.serverPid, async () => {
-  result = await run(options.seconds);
+  result = await cannonade(options, options.seconds);
 });
 
 console.log(
@@ -32,12 +23,6 @@ console.log(
     value: result.requests.total / interval.seconds,
     p50: result.latency.p50,
     p99: result.latency.p99,
-    errors: result.errors + result.timeouts + result.non2xx,
+    p999: result.latency.p99_9,
   }),
 );
-
-/** @param {number} seconds */
-function run(seconds) {
-  const { host, port, path, connections, pipelining } = options;
-  return autocannon({ url: `http://${host}:${port}${path}`, connections, pipelining, duration: seconds });
-}

@@ -10,6 +10,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { cpuSeconds, residentBytes } from '../usage.js';
 import { Connection } from './connection.js';
+import { loadOptions } from './options.js';
 
 /** Fewer than the shortest listen backlog among the contenders (511). */
 const CONNECTING_AT_ONCE = 200;
@@ -19,13 +20,7 @@ const QUIET_TIMEOUT = 20_000;
 /** Bytes by which resident memory may still move while the server counts as quiet. */
 const STEADY = 128 * 1024;
 
-const options = {
-  host: '127.0.0.1',
-  connections: 15_000,
-  warmupConnections: 2000,
-  serverPid: 0,
-  ...JSON.parse(process.argv[2] ?? '{}'),
-};
+const options = loadOptions({ connections: 10_000, warmupConnections: 2000 });
 
 let errors = 0;
 
@@ -46,13 +41,16 @@ await quiet();
 const after = residentBytes(options.serverPid);
 for (const connection of connections) connection.destroy();
 
+if (errors > 0) throw new Error(`${errors} connections broke`);
+
 console.log(
   JSON.stringify({
     value: (after - before) / options.connections,
-    residentBefore: before,
-    residentAfter: after,
-    connectSeconds: seconds,
-    errors,
+    extras: {
+      'seconds to connect all': seconds,
+      'MiB before': before / 2 ** 20,
+      'MiB after': after / 2 ** 20,
+    },
   }),
 );
 

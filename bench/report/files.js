@@ -1,0 +1,49 @@
+// @ts-check
+/** Writes a result: JSON, Markdown, the chart, and the README's part. */
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chart } from '../chart/chart.js';
+import { describeMachine, markdown, summary } from './markdown.js';
+
+const results = new URL('../results/', import.meta.url);
+const readme = new URL('../../README.md', import.meta.url);
+const START = '<!-- bench:table -->';
+const END = '<!-- /bench:table -->';
+
+/**
+ * A whole run is written as `latest`, which is what the README shows; any other as `partial`.
+ *
+ * @param {import('./markdown.js').Result} result
+ * @param {{ partial?: boolean, readme?: boolean }} options
+ * @returns {{ text: string, files: string[] }}
+ */
+export function writeReport(result, { partial = false, readme: intoReadme = false }) {
+  const name = partial ? 'partial' : 'latest';
+  const text = markdown(result);
+  const files = {
+    [`${name}.json`]: json(result),
+    [`${name}.md`]: text,
+    [`${name}.svg`]: chart(result),
+  };
+  mkdirSync(results, { recursive: true });
+  for (const [file, content] of Object.entries(files)) writeFileSync(new URL(file, results), content);
+  if (intoReadme) writeFileSync(readme, withTable(readFileSync(readme, 'utf8'), result));
+  return { text, files: Object.keys(files).map(file => `bench/results/${file}`) };
+}
+
+/** A line for each workload, so that a difference between two runs can be read. @param {import('./markdown.js').Result} result */
+function json({ workloads, ...rest }) {
+  const rounded = (/** @type {string} */ _key, /** @type {unknown} */ value) =>
+    typeof value === 'number' ? Number(value.toPrecision(6)) : value;
+  const head = JSON.stringify(rest, null, 1).slice(0, -'\n}'.length);
+  return `${head},\n "workloads": [\n${workloads.map(each => JSON.stringify(each, rounded)).join(',\n')}\n ]\n}\n`;
+}
+
+/** @param {string} text of the README @param {import('./markdown.js').Result} result */
+export function withTable(text, result) {
+  const start = text.indexOf(START);
+  const end = text.indexOf(END);
+  if (start < 0 || end < start) throw new Error(`the README has no ${START} … ${END}`);
+  const table = `${summary(result)}\n\n${describeMachine(result)}`;
+  return `${text.slice(0, start + START.length)}\n${table}\n${text.slice(end)}`;
+}
