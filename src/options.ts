@@ -76,7 +76,7 @@ export const optionsSchema = z.strictObject({
     .min(4 * KiB)
     .max(256 * MiB)
     .refine(n => (n & (n - 1)) === 0, 'must be a power of two')
-    .default(1 * MiB),
+    .default(2 * MiB),
   /**
    * Most worker threads that run jobs; started when there are jobs, ended when there have been none for a while.
    * Default: cores − 1, at least 1.

@@ -48,6 +48,8 @@ const DRAIN_MS = 10;
 const ANNOUNCE_MS = 0.5;
 const ANNOUNCE_LATEST_MS = 2;
 const ANNOUNCE_BYTES = 64 * 1024;
+/** Bytes of records after which a producer that waits for room is told of it though the drain goes on. */
+const OFFER_ROOM_BYTES = 512 * 1024;
 /** While hooks are quick the clock is read only once in so many records: reading it costs as much as a quick hook. */
 const CLOCK_EVERY_MOST = 16;
 const QUICK_MS = 0.02;
@@ -78,6 +80,8 @@ export class Dispatcher {
   private clockEvery = 1;
   private untilClock = 1;
   private target = 0;
+  /** Where in the ring room was offered last. */
+  private roomOffered = 0;
   // The payload of the record at hand.
   private block: Buffer = Buffer.alloc(0);
   private offset = 0;
@@ -152,6 +156,7 @@ export class Dispatcher {
         }
         this.held = false;
         outbox.commitDone(doneMark(ring.end));
+        if (((ring.end - this.roomOffered) | 0) > OFFER_ROOM_BYTES) this.offerRoom();
         if (--this.untilClock === 0 && this.looksAtClock()) return;
       }
       this.offerRoom();
@@ -203,6 +208,7 @@ export class Dispatcher {
   }
 
   private offerRoom(): void {
+    this.roomOffered = this.ring.end;
     if (this.ring.takeStarved()) this.port.postMessage(ROOM);
   }
 

@@ -6,7 +6,7 @@
  * hook has sent and that it is done, so that main can deliver what a lane had finished when it died, and knows what that
  * was. What one hook sends without a break stands in one batch, up to ATOMIC_BYTES.
  *
- * A lane never waits for room: with no free batch it makes one more. What main has handed back beyond `KEEP` is dropped.
+ * A lane never waits for room: with no free batch it makes one more. What it has not needed for a while is dropped again.
  */
 import {
   BATCH_COMMIT_CELL,
@@ -27,8 +27,9 @@ export const BATCH_BYTES = 256 * 1024;
 /** What one hook sends beyond this is handed over before the hook is through, so that it need not all be held. */
 const ATOMIC_BYTES = 4 * 1024 * 1024;
 
-/** Free batches that a lane keeps for later. */
+/** Free batches that a lane keeps for later; what is free beyond drops off one by one, at every so many takes. */
 const KEEP = 4;
+const DROP_EVERY = 32;
 
 /** What a BatchWriter tells the main thread, in this order. */
 export interface BatchSink {
@@ -78,6 +79,7 @@ export class BatchWriter {
   /** What was written in batches from the first to the last of these stands in the last. */
   private carriedFrom = 0;
   private carriedTo = 0;
+  private surplusTakes = 0;
   /** Where the record begun last begins, and where the next one will. */
   private start = 0;
   private filled = 0;
@@ -217,15 +219,21 @@ export class BatchWriter {
     for (let i = this.pool.length - 1; i >= 0; i--) {
       const batch = this.pool[i] as OwnBatch;
       if (!batch.free) continue;
-      free++;
-      if (batch.bytes.length > BATCH_BYTES || free > KEEP) {
-        this.pool.splice(i, 1);
-        this.sink.dropped(batch.index);
-      } else {
-        found = batch;
+      if (batch.bytes.length > BATCH_BYTES) {
+        this.drop(i);
+        continue;
       }
+      free++;
+      found = batch;
     }
+    // Not all at once: memory that comes and goes in bursts would be made and cleared anew for each.
+    if (free > KEEP && ++this.surplusTakes % DROP_EVERY === 0) this.drop(this.pool.findLastIndex(({ free: is }) => is));
     return found;
+  }
+
+  private drop(at: number): void {
+    const [batch] = this.pool.splice(at, 1);
+    if (batch !== undefined) this.sink.dropped(batch.index);
   }
 
   private make(capacity: number): OwnBatch {

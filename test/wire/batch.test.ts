@@ -282,10 +282,15 @@ describe('the pool', () => {
     expect(main.targets(1)).toEqual([3]);
   });
 
-  test('drops what was handed back beyond the few that it keeps, and says so', () => {
+  test('drops what it has not needed for a while, one by one, and says so', () => {
     for (let target = 0; target < 20; target++) sendBatch(target);
     for (let index = 0; index < 20; index++) main.free(index);
     sendBatch(99);
+    expect(writer.poolSize).toBe(20);
+    for (let target = 0; target < 1000; target++) {
+      for (const batch of main.batches.values()) batch.free();
+      sendBatch(target);
+    }
     const dropped = main.told.filter(line => line.startsWith('dropped')).length;
     expect(dropped).toBe(20 - writer.poolSize);
     expect(writer.poolSize).toBeLessThanOrEqual(4);
