@@ -6,7 +6,6 @@ export interface RequestHead {
   method: string;
   /** Path and query. */
   target: string;
-  remoteAddress: string;
   /** All headers in the form of `formatHeader`. */
   headers: string;
   /** Of the body, as the client announced it; undefined for a chunked one. */
@@ -14,7 +13,7 @@ export interface RequestHead {
   hasBody: boolean;
 }
 
-export function readHead(res: HttpResponse, req: HttpRequest): RequestHead {
+export function readHead(req: HttpRequest): RequestHead {
   let headers = '';
   let contentLength: number | undefined;
   let chunked = false;
@@ -27,11 +26,15 @@ export function readHead(res: HttpResponse, req: HttpRequest): RequestHead {
   return {
     method: req.getCaseSensitiveMethod(),
     target: query ? `${req.getUrl()}?${query}` : req.getUrl(),
-    remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
     headers,
     contentLength,
     hasBody: chunked || (contentLength !== undefined && contentLength > 0),
   };
+}
+
+/** The client's IP address. Asking for it costs a system call. */
+export function clientAddress(res: HttpResponse): string {
+  return Buffer.from(res.getRemoteAddressAsText()).toString('latin1');
 }
 
 /** Whether it is ASCII. Other values are bytes to HTTP, one a character, though uWebSockets read them as UTF-8. */

@@ -12,7 +12,7 @@ import type { RequestBodies } from './bodies.js';
 import { Connection, type Opening, type SocketData } from './connections.js';
 import type { CorkHolder } from './cork-holder.js';
 import { refuse, statusLine } from './refuse.js';
-import { encodeHead, type RequestHead, readHead } from './request-head.js';
+import { clientAddress, encodeHead, type RequestHead, readHead } from './request-head.js';
 import type { HttpRequest, HttpResponse } from './uws.js';
 
 type SocketContext = Parameters<HttpResponse['upgrade']>[4];
@@ -20,6 +20,7 @@ type SocketContext = Parameters<HttpResponse['upgrade']>[4];
 /** What is needed to complete the handshake once the lane has agreed. */
 interface Handshake {
   head: RequestHead;
+  address: string;
   key: string;
   extensions: string;
   context: SocketContext;
@@ -80,7 +81,7 @@ export class Requests {
     const lane = this.stopped ? undefined : this.laneForRequest();
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n', this.draining);
     if (!lane.has(HookBit.fetch)) return refuse(res, 404, 'not found\n', this.draining);
-    const head = readHead(res, req);
+    const head = readHead(req);
     if (!head.hasBody) {
       this.dispatch(this.expect(res, lane, head.method === 'HEAD', undefined), head, NO_BYTES);
       return;
@@ -94,7 +95,7 @@ export class Requests {
 
   private dispatch(token: number, head: RequestHead, body: Uint8Array): void {
     const { lane, res } = this.pending.get(token) as Pending;
-    const text = encodeHead(formatHead(head.method, head.target, head.remoteAddress, '', '', head.headers));
+    const text = encodeHead(formatHead(head.method, head.target, '', '', '', head.headers));
     if (!lane.admitRequest(text.length + body.length)) {
       this.forget(token);
       refuse(res, 503, 'the gateway is overloaded\n');
@@ -105,11 +106,12 @@ export class Requests {
 
   /** An upgrade that the app wants to decide on. */
   upgrade(res: HttpResponse, req: HttpRequest, context: SocketContext, lane: Lane): void {
-    const head = readHead(res, req);
+    const head = readHead(req);
     const key = req.getHeader('sec-websocket-key');
     const extensions = req.getHeader('sec-websocket-extensions');
-    const token = this.expect(res, lane, false, { head, key, extensions, context });
-    const text = encodeHead(formatHead(head.method, head.target, head.remoteAddress, '', '', head.headers));
+    const address = clientAddress(res);
+    const token = this.expect(res, lane, false, { head, address, key, extensions, context });
+    const text = encodeHead(formatHead(head.method, head.target, address, '', '', head.headers));
     if (!lane.admitRequest(text.length)) {
       this.forget(token);
       refuse(res, 503, 'the gateway is overloaded\n');
@@ -242,12 +244,10 @@ export class Requests {
     if (this.draining) return refuseAfterAll('the gateway is closing\n');
     const jsonEnd = batch.offset + batch.tag;
     const decision = JSON.parse(batch.bytes.toString('utf8', batch.offset, jsonEnd)) as Acceptance;
-    const { head, key, extensions, context } = handshake;
+    const { head, address, key, extensions, context } = handshake;
     const { namespace, protocol } = decision;
     const opening: Opening = {
-      head: Buffer.from(
-        formatHead(head.method, head.target, head.remoteAddress, namespace, protocol, head.headers),
-      ),
+      head: Buffer.from(formatHead(head.method, head.target, address, namespace, protocol, head.headers)),
       namespace,
       context: new Uint8Array(batch.bytes.subarray(jsonEnd, batch.offset + batch.length)),
       token: batch.target,

@@ -9,7 +9,7 @@ import { BINARY, HookBit, Inbound } from '../wire/records.js';
 import type { Backpressure } from './backpressure.js';
 import { type CloseCause, Connection, type Connections, type SocketData } from './connections.js';
 import { refuse } from './refuse.js';
-import { readHead } from './request-head.js';
+import { clientAddress, readHead } from './request-head.js';
 import type { Requests } from './requests.js';
 import { type TemplatedApp, uws, type WebSocket } from './uws.js';
 
@@ -92,9 +92,9 @@ export class Sockets {
     if (!lane.has(HookBit.websocket)) return refuse(res, 404, 'no WebSockets here\n');
     if (this.connections.full) return refuse(res, 503, 'too many connections\n');
     if (lane.has(HookBit.upgrade)) return this.requests.upgrade(res, req, context, lane);
-    const head = readHead(res, req);
+    const head = readHead(req);
     const namespace = req.getUrl();
-    const text = formatHead(head.method, head.target, head.remoteAddress, namespace, '', head.headers);
+    const text = formatHead(head.method, head.target, clientAddress(res), namespace, '', head.headers);
     const opening = { head: Buffer.from(text), namespace, context: NO_BYTES, token: 0 };
     if (!this.connections.hasRoomFor(opening)) return refuse(res, 503, 'too many connections\n');
     res.upgrade<SocketData>(

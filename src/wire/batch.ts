@@ -227,7 +227,8 @@ export class BatchWriter {
       found = batch;
     }
     // Not all at once: memory that comes and goes in bursts would be made and cleared anew for each.
-    if (free > KEEP && ++this.surplusTakes % DROP_EVERY === 0) this.drop(this.pool.findLastIndex(({ free: is }) => is));
+    if (free > KEEP && ++this.surplusTakes % DROP_EVERY === 0)
+      this.drop(this.pool.findLastIndex(({ free: is }) => is));
     return found;
   }
 

@@ -1,5 +1,5 @@
 /**
- * A request's head as text, one field a line: method, URL, client address, namespace, agreed subprotocol, then each
+ * A request's head as text, one field a line: method, URL, client address (of upgrades only), namespace, agreed subprotocol, then each
  * header's name and value. No field can hold a line break: HTTP forbids it. Written by main, read by lanes.
  */
 
