@@ -249,6 +249,7 @@ describe('across threads', () => {
     relookNever();
     const name = fresh('mutex');
     const rounds = 20_000;
+    const memory = new Int32Array(new SharedArrayBuffer(128));
     const threads = [0, 1, 2].map(() =>
       start(
         async ({ sync, argument: { name, rounds, memory }, random }) => {
@@ -284,5 +285,4 @@ describe('across threads', () => {
     await Promise.all(threads.map(thread => thread.result));
     expect([memory[0], memory[16]]).toEqual([3 * rounds + 2000, 3 * rounds + 2000]);
   });
-  const memory = new Int32Array(new SharedArrayBuffer(128));
 });
