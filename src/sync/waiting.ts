@@ -100,19 +100,15 @@ export function promise<T>(steps: Steps<T>, options: WaitOptions | undefined): P
 }
 
 /** The promises of this thread that wait. While there are any, a timer keeps the thread alive. */
-const waiters = new Set<Waiter<never>>();
+const waiters = new Set<{ lookAgain(): void }>();
 let keepAlive: NodeJS.Timeout | undefined;
 let watchingDeaths = false;
 
-/**
- * A wait that was given up stays in the cell's list of waiters until its time is over, as Atomics.waitAsync cannot be
- * taken back: this bounds how many such there are.
- */
-const LONGEST_PARK_MS = 1000;
+/** Promises look again by themselves more seldom than blocked threads: the death of a thread wakes them at once. */
+const PROMISE_RELOOK_MS = 1000;
 
 class Waiter<T> {
-  /** The how-manieth park: a result of an earlier one is not ours any more. */
-  private turn = 0;
+  private parked: Park | undefined;
   private timer: NodeJS.Timeout | undefined;
   private registered = false;
   private failure: { reason: unknown } | undefined;
@@ -127,8 +123,8 @@ class Waiter<T> {
   ) {}
 
   /** Goes on until the steps park or end. */
-  step(): void {
-    this.turn++;
+  readonly step = (): void => {
+    this.parked = undefined;
     try {
       for (;;) {
         const { failure } = this;
@@ -141,48 +137,50 @@ class Waiter<T> {
         }
         this.register();
         if (this.failure !== undefined) continue;
-        if (this.park(result.value)) return;
+        const { cells, index, value } = result.value;
+        const change = Atomics.waitAsync(cells, index, value);
+        if (!change.async) continue;
+        this.parked = result.value;
+        change.value.then(this.step);
+        return;
       }
     } catch (error) {
       this.finish();
       this.reject(error);
     }
-  }
-
-  /** @returns false when the cell has changed already */
-  private park({ cells, index, value }: Park): boolean {
-    const parked = Atomics.waitAsync(cells, index, value, LONGEST_PARK_MS);
-    if (!parked.async) return false;
-    const { turn } = this;
-    parked.value.then(outcome => {
-      if (this.turn === turn) this.step();
-      // A wake-up that came for somebody who no longer waits belongs to the next one.
-      else if (outcome === 'ok') Atomics.notify(cells, index, 1);
-    });
-    return true;
-  }
+  };
 
   /** On the first park: from now on this wait can be interrupted, and the thread is kept alive for it. */
   private register(): void {
     if (this.registered) return;
     this.registered = true;
-    waiters.add(this as unknown as Waiter<never>);
-    keepAlive ??= setInterval(lookAgain, LONGEST_PARK_MS);
+    waiters.add(this);
+    keepAlive ??= setInterval(lookAgain, Math.max(PROMISE_RELOOK_MS, relookMs()));
     watchDeaths();
     const { signal, timeout } = this;
     const aborted = abortReason(signal);
     if (aborted !== undefined) this.fail(aborted.reason);
     else if (timeout === 0) this.fail(new TimeoutError(timeout));
+    if (this.told) return;
     signal?.addEventListener('abort', this.onAbort);
-    if (timeout > 0 && timeout !== Number.POSITIVE_INFINITY) {
-      this.timer = setTimeout(() => this.interrupt(new TimeoutError(timeout)), timeout);
-    }
+    if (timeout !== Number.POSITIVE_INFINITY) this.arm(performance.now() + timeout);
+  }
+
+  /** A timer takes at most 2³¹ − 1 milliseconds. */
+  private arm(deadline: number): void {
+    const left = deadline - performance.now();
+    this.timer = setTimeout(
+      () => {
+        if (performance.now() < deadline) this.arm(deadline);
+        else this.interrupt(new TimeoutError(this.timeout));
+      },
+      Math.min(Math.max(0, Math.ceil(left)), 2 ** 31 - 1),
+    );
   }
 
   private readonly onAbort = (): void => this.interrupt(this.signal?.reason);
 
   private fail(reason: unknown): void {
-    if (this.told) return;
     this.told = true;
     this.failure = { reason };
   }
@@ -190,15 +188,22 @@ class Waiter<T> {
   private interrupt(reason: unknown): void {
     if (this.told) return;
     this.fail(reason);
-    this.step();
+    this.lookAgain();
+  }
+
+  /**
+   * Atomics.waitAsync cannot be taken back. If it were left behind, it would take a wake-up that is meant for another; so
+   * it is woken, and all the others with it.
+   */
+  lookAgain(): void {
+    if (this.parked !== undefined) Atomics.notify(this.parked.cells, this.parked.index);
   }
 
   private finish(): void {
-    this.turn++;
     if (!this.registered) return;
     clearTimeout(this.timer);
     this.signal?.removeEventListener('abort', this.onAbort);
-    waiters.delete(this as unknown as Waiter<never>);
+    waiters.delete(this);
     if (waiters.size > 0) return;
     clearInterval(keepAlive);
     keepAlive = undefined;
@@ -206,27 +211,21 @@ class Waiter<T> {
 }
 
 function lookAgain(): void {
-  for (const waiter of [...waiters]) if (waiters.has(waiter)) waiter.step();
+  for (const waiter of waiters) waiter.lookAgain();
 }
 
-/** One watch per thread, which does not keep it alive, and only while somebody waits. */
+/** One watch per thread, which does not keep it alive; it ends when nobody waits any more and somebody dies. */
 function watchDeaths(): void {
   if (watchingDeaths) return;
   const cells = arena();
-  const watch = Atomics.waitAsync(cells, DEATHS_CELL, Atomics.load(cells, DEATHS_CELL), LONGEST_PARK_MS);
-  if (!watch.async) {
-    // Somebody died just now.
-    queueMicrotask(() => {
-      watchDeaths();
-      lookAgain();
-    });
-    return;
-  }
-  watchingDeaths = true;
-  watch.value.then(outcome => {
+  const watch = Atomics.waitAsync(cells, DEATHS_CELL, Atomics.load(cells, DEATHS_CELL));
+  watchingDeaths = watch.async;
+  const died = (): void => {
     watchingDeaths = false;
     if (waiters.size === 0) return;
     watchDeaths();
-    if (outcome === 'ok') lookAgain();
-  });
+    lookAgain();
+  };
+  if (watch.async) watch.value.then(died);
+  else queueMicrotask(died);
 }
