@@ -3,15 +3,20 @@
  *
  *   cell 0    1          16
  *   ┌─────────┬──────────┬──────────────────────────────────────┐
- *   │ EVENT   │ –        │ ledger: what each thread still owes  │
+ *   │ ZEROS   │ –        │ ledger: what each thread still owes  │
  *   └─────────┴──────────┴──────────────────────────────────────┘
  *
- *   counting (the total is above 0) ⇄ zero: waiters go on
+ *   counting (the total is above 0) ⇄ zero
+ *
+ *   done   takes one off, and if that makes zero: ZEROS + 1, wakes all
+ *   wait   remembers ZEROS, then looks for zero, then waits for other ZEROS: a zero that was reached counts for all who
+ *          waited then, also when something is added right after it
  *
  * The total cannot be read at once, and while it is read account by account an `add` to one that was read already and a
  * `done` on one that was not would make a zero that never was. Only adds can do that, so a zero counts only if no add
  * happened meanwhile: each thread's account says when it adds, before and after (the "double collect" of Afek et al.,
- * "Atomic Snapshots of Shared Memory", 1993).
+ * "Atomic Snapshots of Shared Memory", 1993). Where adds keep coming in between it is left open: each of them is followed by
+ * a done, and the last of those sees a zero that stands still; or its thread died, and who waits is told of that.
  */
 import { threadId, type Worker } from 'node:worker_threads';
 import { NegativeError } from './errors.js';
@@ -20,7 +25,7 @@ import { checkWhole, HEADER_CELLS, Primitive } from './primitive.js';
 import { isAlive, ownerOf } from './threads.js';
 import { block, checkMayBlock, promise, type Steps, type WaitOptions } from './waiting.js';
 
-const EVENT = 0;
+const ZEROS = 0;
 const LEDGER = 16;
 export const WAIT_GROUP_CELLS = LEDGER + LEDGER_CELLS;
 
@@ -38,12 +43,12 @@ const TRIES = 8;
  * await jobs.waitAsync();
  */
 export class WaitGroup extends Primitive<'waitGroup'> {
-  private readonly event: number;
+  private readonly zeros: number;
   private readonly ledger: Ledger;
 
   constructor(cells: Int32Array, at: number) {
     super('waitGroup', cells, at);
-    this.event = at + HEADER_CELLS + EVENT;
+    this.zeros = at + HEADER_CELLS + ZEROS;
     this.ledger = new Ledger(cells, at + HEADER_CELLS + LEDGER);
   }
 
@@ -69,9 +74,9 @@ export class WaitGroup extends Primitive<'waitGroup'> {
    */
   done(): void {
     if (!this.ledger.takeOne()) throw new NegativeError();
-    if (this.isZero() === false) return;
-    Atomics.add(this.cells, this.event, 1);
-    Atomics.notify(this.cells, this.event);
+    if (!this.isZero()) return;
+    Atomics.add(this.cells, this.zeros, 1);
+    Atomics.notify(this.cells, this.zeros);
   }
 
   /** What is not done yet; of threads that live. While others add and finish it is not exact. Thread: any. */
@@ -79,15 +84,15 @@ export class WaitGroup extends Primitive<'waitGroup'> {
     return this.ledger.total();
   }
 
-  /** @returns undefined when adds kept coming in between, or a thread died or was stopped in the middle of one */
-  private isZero(): boolean | undefined {
+  /** @returns false also where it is left open */
+  private isZero(): boolean {
     const { ledger } = this;
     for (let i = 0; i < TRIES; i++) {
       const before = ledger.adds();
       if (ledger.total() > 0) return false;
       if (before !== undefined && ledger.adds() === before) return true;
     }
-    return undefined;
+    return false;
   }
 
   /**
@@ -111,12 +116,11 @@ export class WaitGroup extends Primitive<'waitGroup'> {
   }
 
   private *waitSteps(): Steps<void> {
-    const { cells, event: index } = this;
-    for (;;) {
-      const value = Atomics.load(cells, index);
-      // Where it is left open, the adds that were in the way are followed by a done, which raises the event.
-      if (this.isZero() === true) return;
+    const { cells, zeros: index } = this;
+    const value = Atomics.load(cells, index);
+    while (!this.isZero()) {
       yield { cells, index, value };
+      if (Atomics.load(cells, index) !== value) return;
     }
   }
 }
