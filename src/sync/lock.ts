@@ -81,7 +81,7 @@ export function* lockSteps(cells: Int32Array, index: number, blocking: boolean):
       if (died !== NOT_TAKEN) return died;
       word = Atomics.load(cells, index);
       const owner = word & OWNER_MASK;
-      if (owner === 0 && word !== STARVING) continue;
+      if (owner === 0 && (slept || word !== STARVING)) continue;
       if (blocking && owner === self) throw new DeadlockError('this thread already holds the lock');
       if (slept && !starving && performance.now() - began > STARVING_MS) starving = true;
       if (owner !== 0) {

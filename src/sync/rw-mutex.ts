@@ -1,11 +1,11 @@
 /**
  * RWMutex: many readers or one writer.
  *
- *   cell 0        1         2        16         32                          32 + 256
- *   ┌─────────────┬─────────┬────────┬──────────┬───────────────────────────┐
- *   │ WRITE: lock │ WRITER  │ PHASE  │ DRAINED  │ readers: a cell per hold  │
- *   └─────────────┴─────────┴────────┴──────────┴───────────────────────────┘
- *     of writers    owner     event    event
+ *   cell 0        1         2        3        16         32                          32 + 256
+ *   ┌─────────────┬─────────┬────────┬────────┬──────────┬───────────────────────────┐
+ *   │ WRITE: lock │ WRITER  │ PHASE  │ DEATH  │ DRAINED  │ readers: a cell per hold  │
+ *   └─────────────┴─────────┴────────┴────────┴──────────┴───────────────────────────┘
+ *     of writers    owner     event    owner    event
  *
  *   a reader's cell:   0 free   ·   1 owner: wants to read   ·   2 owner HELD: reads
  *   WRITER:            0 nobody ·   1 owner DRAINING: waits for the readers to leave  ·   2 owner: writes
@@ -20,8 +20,9 @@
  * that wants into one that reads, before anybody else can write: a stream of writers does not shut readers out, and a
  * waiting writer holds back those readers that come after it.
  *
- * A thread that dies while it reads just leaves: its cell is freed by the next writer. When it dies while it writes,
- * WRITER keeps its name until the next writer, and all who read meanwhile are told.
+ * A thread that dies while it reads just leaves: its cell is freed by the next writer. When it dies while it writes, its
+ * name stays in WRITER, and in DEATH from the moment that another writer announces itself until one writes; all who read
+ * meanwhile are told.
  */
 import { DeadlockError, FullError, NotOwnerError } from './errors.js';
 import { checkNotHolding, type Held, runHolding } from './flow.js';
@@ -34,6 +35,7 @@ import { block, checkMayBlock, promise, type Steps, type WaitOptions } from './w
 const WRITE = 0;
 const WRITER = 1;
 const PHASE = 2;
+const DEATH = 3;
 const DRAINED = 16;
 const READERS = 32;
 /** Read holds, and waits for one, at the same time. */
@@ -100,9 +102,9 @@ export class RWMutex extends Primitive<'rwMutex'> {
   /** Locks for writing if nobody reads or writes. Never waits. Thread: any. */
   tryLock(): Hold | undefined {
     if (take(this.cells, this.base + WRITE) === NOT_TAKEN) return undefined;
-    const before = this.announce();
-    if (this.isDrained(false)) return this.writeHold(this.beginWriting(before));
-    this.withdraw(before);
+    this.announce();
+    if (this.isDrained(false)) return this.writeHold(this.beginWriting());
+    this.withdraw();
     return undefined;
   }
 
@@ -123,27 +125,29 @@ export class RWMutex extends Primitive<'rwMutex'> {
   private *writeSteps(blocking: boolean): Steps<number> {
     const { cells, base } = this;
     yield* lockSteps(cells, base + WRITE, blocking);
-    const before = this.announce();
+    this.announce();
     try {
       for (;;) {
         const drained = Atomics.load(cells, base + DRAINED);
-        if (this.isDrained(blocking)) return this.beginWriting(before);
+        if (this.isDrained(blocking)) return this.beginWriting();
         yield { cells, index: base + DRAINED, value: drained };
       }
     } catch (failure) {
-      this.withdraw(before);
+      this.withdraw();
       throw failure;
     }
   }
 
-  /** Keeps new readers out. Under WRITE. @returns what WRITER was: 0, or the name of a dead thread */
-  private announce(): number {
+  /** Keeps new readers out. Under WRITE. */
+  private announce(): void {
     const { cells, base } = this;
     const before = Atomics.load(cells, base + WRITER);
-    // The dead writer may have been about to let them in.
-    if (before !== 0) this.letReadersIn();
+    if (before !== 0) {
+      // A dead one's. It may have been about to let the readers in.
+      if ((before & DRAINING) === 0) Atomics.store(cells, base + DEATH, before);
+      this.letReadersIn();
+    }
     Atomics.store(cells, base + WRITER, self | DRAINING);
-    return before;
   }
 
   /** Whether nobody reads. Under WRITE, after `announce`. */
@@ -165,16 +169,17 @@ export class RWMutex extends Primitive<'rwMutex'> {
     return drained;
   }
 
-  /** @param before the dead writer's name, or 0 @returns the thread that died while it wrote, 0 for none */
-  private beginWriting(before: number): number {
-    Atomics.store(this.cells, this.base + WRITER, self);
-    return (before & DRAINING) === 0 ? before & OWNER_MASK : 0;
+  /** @returns the thread that died while it wrote, 0 for none */
+  private beginWriting(): number {
+    const { cells, base } = this;
+    Atomics.store(cells, base + WRITER, self);
+    // Only now: if this thread dies, too, it is its own name that the next one finds.
+    return Atomics.exchange(cells, base + DEATH, 0);
   }
 
-  private withdraw(before: number): void {
+  private withdraw(): void {
     const { cells, base } = this;
-    // Whoever writes next still has to be told of the dead one.
-    Atomics.store(cells, base + WRITER, before);
+    Atomics.store(cells, base + WRITER, 0);
     this.nextPhase();
     release(cells, base + WRITE);
   }
@@ -263,9 +268,15 @@ export class RWMutex extends Primitive<'rwMutex'> {
   }
 
   private readHold(index: number): Hold {
-    const writer = Atomics.load(this.cells, this.base + WRITER);
-    const died = writer !== 0 && (writer & DRAINING) === 0 && !isAlive(writer);
-    return new Hold(this, index, died ? deathOf(writer) : undefined);
+    return new Hold(this, index, deathOf(this.deadWriter()));
+  }
+
+  /** The thread that died while it wrote, if nobody wrote since; 0 for none. While this thread reads, that stays so. */
+  private deadWriter(): number {
+    const { cells, base } = this;
+    const writer = Atomics.load(cells, base + WRITER);
+    if (writer !== 0 && (writer & DRAINING) === 0 && !isAlive(writer)) return writer;
+    return Atomics.load(cells, base + DEATH);
   }
 
   private mayRead(): boolean {
