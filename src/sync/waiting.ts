@@ -122,21 +122,23 @@ class Waiter<T> {
     private readonly reject: (reason: unknown) => void,
   ) {}
 
-  /** Goes on until the steps park or end. */
+  /** Goes on until the steps park or end. Whatever the reason, they look once more before they are told to give up. */
   readonly step = (): void => {
     this.parked = undefined;
     try {
       for (;;) {
-        const { failure } = this;
-        this.failure = undefined;
-        const result = failure === undefined ? this.steps.next() : this.steps.throw(failure.reason);
+        let result = this.steps.next();
+        if (!result.done) {
+          this.register();
+          const { failure } = this;
+          this.failure = undefined;
+          if (failure !== undefined) result = this.steps.throw(failure.reason);
+        }
         if (result.done) {
           this.finish();
           this.resolve(result.value);
           return;
         }
-        this.register();
-        if (this.failure !== undefined) continue;
         const { cells, index, value } = result.value;
         const change = Atomics.waitAsync(cells, index, value);
         if (!change.async) continue;

@@ -10,7 +10,6 @@
  * BUG: who waits for room waits for HEAD to change, which a close does not.
  */
 #define CAPACITY 1
-#define EACH 2
 #include "futex.pml"
 
 #define VALUE 1
@@ -28,16 +27,16 @@ byte received;
 
 inline announce_value() {
   if
-  :: valueWanted -> valueWanted = false; d_step { valueEvent++ }; notify_all(VALUE, i)
+  :: valueWanted -> valueWanted = false; valueEvent++; notify_all(VALUE, i)
   :: else -> skip
   fi
 }
 
 inline announce_room() {
   if
-  :: roomWanted -> roomWanted = false; d_step { roomEvent++ };
+  :: roomWanted -> roomWanted = false; roomEvent++;
     notify_all(ROOM, i);
-    notify_one(HEAD, i)
+    notify_one(HEAD)
   :: else -> skip
   fi
 }
@@ -81,11 +80,11 @@ inline get() {
   fi
 }
 
-proctype sender(byte me) {
-  byte sent, seenTail, outcome, event, i;
+proctype sender(byte me; byte values) {
+  byte seenTail, outcome, event, i;
 
   do
-  :: sent < EACH ->
+  :: values > 0 ->
     atomic { !sendLocked -> sendLocked = true };
 again:
     put();
@@ -114,7 +113,7 @@ put_done:
     sendLocked = false;
     if
     :: outcome == 2 -> break
-    :: else -> sent++
+    :: else -> values--
     fi
   :: else -> break
   od
@@ -153,10 +152,11 @@ got:
 proctype closer() {
   byte i;
   closed = true;
-  valueWanted = false; d_step { valueEvent++ }; notify_all(VALUE, i);
-  roomWanted = false; d_step { roomEvent++ }; notify_all(ROOM, i)
+  valueWanted = false; valueEvent++; notify_all(VALUE, i);
+  roomWanted = false; roomEvent++; notify_all(ROOM, i)
 }
 
 init {
-  atomic { run sender(1); run sender(2); run receiver(3); run receiver(4); run closer() }
+  mayGiveUp = false;
+  atomic { run sender(1, 1); run sender(2, 1); run receiver(3); run receiver(4); run closer() }
 }

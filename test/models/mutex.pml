@@ -7,12 +7,11 @@
  *   the loop around it               lockSteps; the spinning before is left out
  *   giving up                        the catch of lockSteps, stopStarving
  *   unlock                           release, releaseContended
- *   dying                            ownerDied (src/sync/threads.ts): the bit, then everybody looks again
+ *   dying                            ownerDied (src/sync/threads.ts)
  *
  * Proved: never two inside, nobody sleeps for ever. BUG: who has slept takes the lock without WAITERS, as if it were alone;
  * those who sleep on are then never woken.
  */
-#define ROUNDS 2
 #include "futex.pml"
 
 #define WORD 1
@@ -22,21 +21,20 @@
 
 byte word;
 bool dead[4];
-/* One thread may die, one wait may be given up. */
+/* One thread may die. */
 bool mayDie = true;
-bool mayGiveUp = true;
 byte inside;
 
-proctype thread(byte me) {
-  byte seen, next, marked, i;
-  byte rounds = 0;
+proctype thread(byte me; byte rounds) {
+  byte seen, next, marked;
   bool slept, starving;
 
   do
-  :: rounds < ROUNDS ->
-    rounds++;
+  :: rounds > 0 ->
+    rounds--;
     slept = false;
     starving = false;
+    impatient[me] = false;
     atomic {
       if
       :: word == 0 -> word = me; goto locked
@@ -52,18 +50,18 @@ take_from:
     :: OWNER(seen) != 0 && !dead[OWNER(seen)] -> goto not_taken
     :: else -> skip
     fi;
-    next = me | (seen & (WAITERS | STARVING));
-#ifndef BUG
-    if
-    :: slept -> next = next | WAITERS
-    :: else -> skip
-    fi;
-#endif
-    if
-    :: starving -> next = next & ~STARVING
-    :: else -> skip
-    fi;
     atomic {
+      next = me | (seen & (WAITERS | STARVING));
+#ifndef BUG
+      if
+      :: slept -> next = next | WAITERS
+      :: else -> skip
+      fi;
+#endif
+      if
+      :: starving -> next = next & ~STARVING
+      :: else -> skip
+      fi;
       if
       :: word == seen -> word = next; goto locked
       :: else -> seen = word
@@ -98,25 +96,27 @@ not_taken:
       }
     :: else -> skip
     fi;
+    if
+    :: impatient[me] -> goto give_up
+    :: atomic { !impatient[me] && mayGiveUp -> mayGiveUp = false }; goto give_up
+    :: true
+    fi;
     wait_on(me, WORD, word, marked);
     slept = true;
-    goto again_or_give_up;
+    goto again;
 
-again_or_give_up:
+give_up:
+    impatient[me] = false;
     if
-    :: atomic { mayGiveUp -> mayGiveUp = false };
+    :: starving ->
+      atomic { seen = word; word = word & ~STARVING };
       if
-      :: starving ->
-        atomic { seen = word; word = word & ~STARVING };
-        if
-        :: seen == STARVING -> notify_one(WORD, i)
-        :: else -> skip
-        fi
+      :: seen == STARVING -> notify_one(WORD)
       :: else -> skip
-      fi;
-      goto next_round
-    :: goto again
+      fi
+    :: else -> skip
     fi;
+    goto next_round;
 
 locked:
     atomic { inside++; assert(inside == 1) };
@@ -124,7 +124,7 @@ locked:
     :: atomic { mayDie -> mayDie = false };
       inside--;
       dead[me] = true;
-      notify_all(WORD, i);
+      looksAgain = true;
       goto end
     :: true
     fi;
@@ -137,7 +137,7 @@ locked:
     };
     /* Only waiters change the word of a held lock, and only by adding to it: one step does for the loop. */
     atomic { assert(OWNER(word) == me); word = word & STARVING };
-    notify_one(WORD, i);
+    notify_one(WORD);
 next_round:
     skip
   :: else -> break
@@ -147,5 +147,5 @@ end:
 }
 
 init {
-  atomic { run thread(1); run thread(2); run thread(3) }
+  atomic { run thread(1, 1); run thread(2, 1); run thread(3, 1) }
 }

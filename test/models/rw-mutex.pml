@@ -9,7 +9,8 @@
  * without telling the writer, which may have seen it and sleeps.
  */
 #define READERS 2
-#define ROUNDS 2
+#define READS 1
+#define WRITES 2
 #include "futex.pml"
 
 #define PHASE 1
@@ -24,18 +25,16 @@ byte phase;
 byte drained;
 byte reading;
 byte writing;
-bool readerGivesUp = true;
-bool writerGivesUp = true;
 
 inline tell_drained() {
   if
-  :: writer -> d_step { drained++ }; notify_one(DRAINED, i)
+  :: writer -> drained = (drained + 1) % 4; notify_one(DRAINED)
   :: else -> skip
   fi
 }
 
 inline next_phase() {
-  d_step { phase++ };
+  phase = (phase + 1) % 4;
   notify_all(PHASE, i)
 }
 
@@ -44,7 +43,7 @@ proctype reader(byte me) {
   byte rounds = 0;
 
   do
-  :: rounds < ROUNDS ->
+  :: rounds < READS ->
     rounds++;
     /* enter */
     if
@@ -82,13 +81,15 @@ again:
       goto again
     :: else -> skip
     fi;
-    wait_on(me, PHASE, phase, seenPhase);
     if
-    :: atomic { readerGivesUp -> readerGivesUp = false }; goto leaves
-    :: goto again
+    :: impatient[me] -> impatient[me] = false; goto leaves
+    :: else -> skip
     fi;
+    wait_on(me, PHASE, phase, seenPhase);
+    goto again;
 
 reads_now:
+    impatient[me] = false;
     atomic { reading++; assert(writing == 0) };
     reading--;
 leaves:
@@ -103,7 +104,7 @@ proctype writes(byte me) {
   byte rounds = 0;
 
   do
-  :: rounds < ROUNDS ->
+  :: rounds < WRITES ->
     rounds++;
     atomic { !writeLocked -> writeLocked = true };
     writer = true;
@@ -116,16 +117,19 @@ again:
     :: i > READERS -> i = 0; goto alone
     od;
 wait:
-    wait_on(me, DRAINED, drained, seenDrained);
     if
-    :: atomic { writerGivesUp -> writerGivesUp = false };
+    :: impatient[me] ->
+      impatient[me] = false;
       writer = false;
       next_phase();
       writeLocked = false;
       goto next_round
-    :: goto again
+    :: else -> skip
     fi;
+    wait_on(me, DRAINED, drained, seenDrained);
+    goto again;
 alone:
+    impatient[me] = false;
     atomic { writing++; assert(writing == 1 && reading == 0) };
     writing--;
     i = 1;
@@ -150,5 +154,5 @@ next_round:
 }
 
 init {
-  atomic { run reader(1); run reader(2); run writes(3); run writes(4) }
+  atomic { run reader(1); run reader(2); run writes(3) }
 }
