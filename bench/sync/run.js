@@ -15,7 +15,7 @@ import { channel, register, sharedMap } from '../../dist/src/sync/index.js';
 const Cell = { go: 0, stop: 16 };
 
 /** @typedef {{ role: string, count?: number, name?: string, port?: unknown, transfer?: import('node:worker_threads').MessagePort[], seed?: number, isBackground?: boolean }} Task */
-/** @typedef {{ operations: number, began: bigint, ended: bigint }} Result */
+/** @typedef {{ operations: number, began: number, ended: number }} Result */
 
 /**
  * Runs threads side by side. @param {Task[]} tasks
@@ -33,12 +33,9 @@ async function run(tasks) {
   Atomics.notify(cells, Cell.stop);
   await Promise.all(threads.map(({ result }) => result));
   await Promise.all(threads.map(({ worker }) => worker.terminate()));
-  const began = results.reduce(
-    (least, { began }) => (began < least ? began : least),
-    results[0]?.began ?? 0n,
-  );
-  const ended = results.reduce((most, { ended }) => (ended > most ? ended : most), 0n);
-  return Number(ended - began) / results.reduce((sum, { operations }) => sum + operations, 0);
+  const began = Math.min(...results.map(result => result.began));
+  const ended = Math.max(...results.map(result => result.ended));
+  return (ended - began) / results.reduce((sum, { operations }) => sum + operations, 0);
 }
 
 /** @param {Task} task @param {SharedArrayBuffer} memory */
@@ -84,7 +81,7 @@ function post() {
 
 function send() {
   const name = fresh();
-  channel(name, { capacity: 256, maxBytes: 64 });
+  channel(name, { capacity: 1024, maxBytes: 64 });
   return run([
     { role: 'send', name, count: 2_000_000, isBackground: true },
     { role: 'receive', name, count: 2_000_000 },

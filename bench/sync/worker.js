@@ -110,6 +110,8 @@ const act = roles[role];
 if (act === undefined) throw new Error(`no role ${role}`);
 parentPort?.postMessage('ready');
 Atomics.wait(cells, Cell.go, 0);
-const began = process.hrtime.bigint();
+/** Nanoseconds of a clock that all threads share. */
+const now = () => Number(process.hrtime.bigint());
+const began = now();
 const operations = await act();
-parentPort?.postMessage({ operations, began, ended: process.hrtime.bigint() });
+parentPort?.postMessage({ operations, began, ended: now() });

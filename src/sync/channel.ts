@@ -1,14 +1,16 @@
 /**
  * Channel: a bounded queue of values between any threads.
  *
- *   cell 0          1       16             17      32                48               64
- *   ┌───────────────┬───────┬──────────────┬───────┬─────────────────┬────────────────┬────────────────────────┐
- *   │ SEND: lock of │ TAIL  │ RECEIVE:     │ HEAD  │ value: WANTED   │ room: WANTED   │ slots, a power of two, │
- *   │ the senders   │       │ lock of the  │       │        SELECTED │       SELECTED │ of which at most       │
- *   │               │       │ receivers    │       │        EVENT    │       EVENT    │ `capacity` are full    │
- *   └───────────────┴───────┴──────────────┴───────┴─────────────────┴────────────────┴────────────────────────┘
+ *   cell 0          1           16             17          32                48               64
+ *   ┌───────────────┬───────────┬──────────────┬───────────┬─────────────────┬────────────────┬────────────────────────┐
+ *   │ SEND: lock of │ TAIL      │ RECEIVE:     │ HEAD      │ value: WANTED   │ room: WANTED   │ slots, a power of two, │
+ *   │ the senders   │ SEEN_HEAD │ lock of the  │ SEEN_TAIL │        SELECTED │       SELECTED │ of which at most       │
+ *   │               │           │ receivers    │           │        EVENT    │       EVENT    │ `capacity` are full    │
+ *   └───────────────┴───────────┴──────────────┴───────────┴─────────────────┴────────────────┴────────────────────────┘
  *
  *   TAIL   values sent × 2, + 1 when closed        HEAD   values received        both counted modulo 2³⁰
+ *   SEEN_… what the other side had when it was looked at last: read again only when that no longer does (Lamport's queue
+ *          would have every value cost a cache line's way between the cores)
  *   slot   length << 2 | form (values.ts), then the bytes
  *
  * Two locks, as in Michael and Scott, "Simple, Fast, and Practical Non-Blocking and Blocking Concurrent Queue Algorithms"
@@ -25,7 +27,7 @@
  * channels at once and takes no lock for that: it sets SELECTED and waits for the one SELECT cell of the arena.
  */
 import { arena, SELECT_CELL } from './arena.js';
-import { copyBytes, ownBytes } from './copies.js';
+import { copyIn, copyOut } from './copies.js';
 import { ChannelClosedError, ValueError } from './errors.js';
 import { lockSteps, NOT_TAKEN, release, take } from './lock.js';
 import { FIRST_CELL, HEADER_CELLS, Primitive, SECOND_CELL } from './primitive.js';
@@ -34,8 +36,10 @@ import { block, checkMayBlock, promise, type Steps, type WaitOptions } from './w
 
 const SEND = 0;
 const TAIL = 1;
+const SEEN_HEAD = 2;
 const RECEIVE = 16;
 const HEAD = 17;
+const SEEN_TAIL = 18;
 /** Those who wait for a value, and those who wait for room. */
 const VALUE = 32;
 const ROOM = 48;
@@ -154,10 +158,14 @@ export class Channel<T = unknown> extends Primitive<'channel'> implements AsyncI
     const tail = Atomics.load(cells, base + TAIL);
     if ((tail & CLOSED) !== 0) throw new ChannelClosedError();
     const position = tail >>> 1;
-    if (distance(Atomics.load(cells, base + HEAD), position) >= this.capacity) return false;
+    if (distance(cells[base + SEEN_HEAD] as number, position) >= this.capacity) {
+      const head = Atomics.load(cells, base + HEAD);
+      cells[base + SEEN_HEAD] = head;
+      if (distance(head, position) >= this.capacity) return false;
+    }
     const slot = this.slots + (position & this.mask) * this.slotCells;
     cells[slot] = (bytes.length << 2) | form;
-    copyBytes(bytes, 0, this.bytes, (slot + 2) * 4, bytes.length);
+    copyIn(bytes, cells, this.bytes, (slot + 2) * 4);
     // Fails only if the channel was closed just now.
     const next = ((position + 1) & (POSITIONS - 1)) << 1;
     if (Atomics.compareExchange(cells, base + TAIL, tail, next) !== tail) throw new ChannelClosedError();
@@ -235,13 +243,15 @@ export class Channel<T = unknown> extends Primitive<'channel'> implements AsyncI
   /** Under RECEIVE. @returns undefined at the end */
   private get(): Encoded | undefined | typeof NOTHING {
     const { cells, base } = this;
-    const tail = Atomics.load(cells, base + TAIL);
     const head = Atomics.load(cells, base + HEAD);
-    if (head === tail >>> 1) return (tail & CLOSED) === 0 ? NOTHING : undefined;
+    if (head === cells[base + SEEN_TAIL]) {
+      const tail = Atomics.load(cells, base + TAIL);
+      cells[base + SEEN_TAIL] = tail >>> 1;
+      if (head === tail >>> 1) return (tail & CLOSED) === 0 ? NOTHING : undefined;
+    }
     const slot = this.slots + (head & this.mask) * this.slotCells;
     const word = cells[slot] as number;
-    const bytes = ownBytes(word >>> 2);
-    copyBytes(this.bytes, (slot + 2) * 4, bytes, 0, bytes.length);
+    const bytes = copyOut(cells, this.bytes, (slot + 2) * 4, word >>> 2);
     Atomics.store(cells, base + HEAD, (head + 1) & (POSITIONS - 1));
     this.announce(ROOM);
     return { form: word & 3, bytes };

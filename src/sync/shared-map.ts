@@ -30,7 +30,7 @@
  * what is on no chain is free, and blocks of no entry are too. A thread that dies under LOCK has stored its value or not.
  */
 
-import { copyBytes, ownBytes } from './copies.js';
+import { copyIn, copyOut } from './copies.js';
 import { FullError, type OwnerDiedError, ValueError } from './errors.js';
 import { checkNotHolding, type Held, runHolding } from './flow.js';
 import { Heap } from './heap.js';
@@ -169,8 +169,7 @@ export class SharedMap extends Primitive<'sharedMap'> implements Iterable<[strin
         if (Atomics.add(cells, cell + VERSION, 0) === version) return same ? MISSING : undefined;
         continue;
       }
-      const value = ownBytes(length);
-      copyBytes(this.octets, valueAt(at, key.length), value, 0, length);
+      const value = copyOut(cells, this.octets, valueAt(at, key.length), length);
       if (Atomics.add(cells, cell + VERSION, 0) === version) return value;
     }
   }
@@ -472,7 +471,7 @@ export class SharedMap extends Primitive<'sharedMap'> implements Iterable<[strin
     cells[(at >> 2) + 1] = value?.length ?? NO_VALUE;
     const from = (at + BLOCK_HEADER_BYTES) >> 1;
     for (let i = 0; i < key.length; i++) units[from + i] = key.charCodeAt(i);
-    if (value !== undefined) copyBytes(value, 0, this.octets, valueAt(at, key.length), value.length);
+    if (value !== undefined) copyIn(value, cells, this.octets, valueAt(at, key.length));
     return at;
   }
 

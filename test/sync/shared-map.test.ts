@@ -84,7 +84,7 @@ describe('on one thread', () => {
     const map = sync.sharedMap({ bytes: 64 * 1024, entries: 50 });
     const model = new Map<string, Buffer>();
     let full = 0;
-    for (let i = 0; i < 20_000; i++) {
+    for (let i = 0; i < 8000; i++) {
       const key = `key ${random.between(0, 59)}`;
       if (random.chance(0.25)) {
         expect(await map.deleteAsync(key)).toBe(model.delete(key));

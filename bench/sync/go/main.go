@@ -36,7 +36,7 @@ func main() {
 	alone := measure(1, locking)
 	contended := measure(2, locking)
 
-	channel := make(chan [64]byte, 256)
+	channel := make(chan [64]byte, 1024)
 	var group sync.WaitGroup
 	group.Add(1)
 	began := time.Now()
