@@ -18,6 +18,12 @@ const roles = {
     }
     return count;
   },
+  /** Work that shares nothing with anybody: how much faster two threads are than one on this machine, now. */
+  alone() {
+    const own = new Int32Array(1024);
+    for (let i = 0; i < count; i++) own[i & 1023] = Math.imul(Number(own[i & 1023]), 31) + i;
+    return count;
+  },
   lock() {
     const mutex = sync.mutex(name);
     for (let i = 0; i < count; i++) mutex.lock().unlock();

@@ -26,9 +26,10 @@ export function copyOut(
   at: number,
   length: number,
 ): Uint8Array<ArrayBuffer> {
-  if (length > LARGEST_CUT) return new Uint8Array(bytes.subarray(at, at + length));
+  if (length > LARGEST_CUT) return bytes.slice(at, at + length) as Uint8Array<ArrayBuffer>;
   if (used + length + 7 > block.byteLength) {
-    block = new ArrayBuffer(BLOCK_BYTES);
+    // Not filled with zeros, for it is overwritten.
+    block = Buffer.allocUnsafeSlow(BLOCK_BYTES).buffer;
     blockWords = new Int32Array(block);
     used = 0;
   }
