@@ -5,12 +5,13 @@
  *   byte 0        64        128                     2 MiB + 128         + 64 KiB
  *   ┌─────────────┬─────────┬───────────────────────┬───────────────────┬──────────────────────────┄
  *   │ next deaths │ select  │ dead: a bit per owner │ names: a cell per │ blocks, one after another
- *   │ relook      │         │                       │ name, its block   │
+ *   │ relook id   │         │                       │ name, its block   │
  *   └─────────────┴─────────┴───────────────────────┴───────────────────┴──────────────────────────┄
  *
  * The main thread makes it when this module is first imported there, and leaves it where every worker started later
  * finds it (Node's environment data). Nothing is ever freed; pages that nobody touches cost nothing.
  */
+import { randomFillSync } from 'node:crypto';
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
 import { ArgumentError, SetupError } from './errors.js';
 
@@ -20,6 +21,8 @@ export const NEXT_CELL = 0;
 export const DEATHS_CELL = 1;
 /** Milliseconds after which who waits looks again by itself; see waiting.ts. Tests change it. */
 export const RELOOK_CELL = 2;
+/** Two random cells: a thread that is given this memory twice gets two objects, which only this tells from two memories. */
+const ID_CELL = 4;
 /** Raised when a channel that some `select` waits for has changed. */
 export const SELECT_CELL = 16;
 
@@ -61,6 +64,7 @@ function create(): SharedArrayBuffer {
   const header = new Int32Array(memory);
   header[NEXT_CELL] = HEAP_CELL;
   header[RELOOK_CELL] = DEFAULT_RELOOK_MS;
+  randomFillSync(header.subarray(ID_CELL, ID_CELL + 2));
   return memory;
 }
 
@@ -83,10 +87,22 @@ export function arenaMemory(): SharedArrayBuffer {
  * @throws {SetupError} `ERR_THREADGATE_SYNC_SETUP` when this thread already uses another one
  */
 export function useArena(memory: SharedArrayBuffer): void {
-  if (cells !== undefined && cells.buffer !== memory) {
-    const same = getEnvironmentData(KEY) === memory;
-    if (!same) throw new SetupError('this thread already uses another memory');
+  const known = cells?.buffer ?? getEnvironmentData(KEY);
+  if (known instanceof SharedArrayBuffer) {
+    if (!isSame(known, memory)) throw new SetupError('this thread already uses another memory');
+    return;
   }
   cells = new Int32Array(memory);
   setEnvironmentData(KEY, memory);
+}
+
+/** Whether this is the arena's memory. */
+export function isArena(memory: SharedArrayBuffer): boolean {
+  return isSame(arenaMemory(), memory);
+}
+
+function isSame(one: SharedArrayBuffer, other: SharedArrayBuffer): boolean {
+  if (one.byteLength !== other.byteLength) return false;
+  const [a, b] = [new Int32Array(one), new Int32Array(other)];
+  return a[ID_CELL] === b[ID_CELL] && a[ID_CELL + 1] === b[ID_CELL + 1];
 }

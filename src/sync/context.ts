@@ -11,6 +11,7 @@
  * A child knows its parent, not the other way round: what ends a parent is seen by whoever looks at the child. Header:
  * first parameter, the block of the parent where both have names.
  */
+import { setMaxListeners } from 'node:events';
 import { CancelledError, DeadlineError } from './errors.js';
 import { type Handle, HEADER_CELLS, Primitive } from './primitive.js';
 import { sharedSignals } from './waiting.js';
@@ -106,6 +107,8 @@ export class Context extends Primitive<'context'> implements Disposable {
     const controller = new AbortController();
     const { reason } = this;
     this.controller = controller;
+    // Any number of waits and children may end with it.
+    setMaxListeners(0, controller.signal);
     sharedSignals.set(controller.signal, () => this.reason);
     if (reason !== undefined) {
       controller.abort(reason);

@@ -2,7 +2,7 @@
  * threadgate/sync: what Go's `sync` and channels give to goroutines, for worker threads. Works in any Node program; see
  * docs/sync.md.
  */
-import { arenaMemory } from './arena.js';
+import { arena, isArena } from './arena.js';
 import { Channel, channelCells } from './channel.js';
 import { COND_CELLS, Cond } from './cond.js';
 import { CONTEXT_CELLS, Context, type ContextHandle, deadlineCell } from './context.js';
@@ -153,7 +153,7 @@ export function context(first?: string | ContextOptions, second?: ContextOptions
 }
 
 function parentBlock({ handle }: Context): number {
-  if (handle.memory !== arenaMemory()) {
+  if (!isArena(handle.memory)) {
     throw new ArgumentError('a context with a name needs a parent with a name');
   }
   return handle.at;
@@ -235,5 +235,6 @@ export function open<K extends KindName>(handle: Handle<K>): Opened[K] {
   if (!(handle?.memory instanceof SharedArrayBuffer) || !Object.hasOwn(openers, handle.kind)) {
     throw new ArgumentError('open() takes the handle of a primitive');
   }
-  return openers[handle.kind](new Int32Array(handle.memory), handle.at, handle);
+  const cells = isArena(handle.memory) ? arena() : new Int32Array(handle.memory);
+  return openers[handle.kind](cells, handle.at, handle);
 }

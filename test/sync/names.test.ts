@@ -70,6 +70,42 @@ test('every kind goes to another thread by its handle', async () => {
   );
 });
 
+test('a handle of something with a name opens to the same memory, also as a parent of contexts', async () => {
+  const name = fresh('context');
+  const parent = sync.context(name);
+  const done = await start(
+    ({ sync, argument: { name, handle, memory } }) => {
+      sync.useArena(memory);
+      const child = sync.context(`${name} child`, { parent: sync.open(handle) });
+      sync.context(name).cancel();
+      return child.isDone;
+    },
+    { name, handle: parent.handle, memory: sync.arenaMemory() },
+  ).result;
+  expect(done).toBe(true);
+  expect(() => sync.useArena(new SharedArrayBuffer(64))).toThrow(
+    expect.objectContaining({ code: 'ERR_THREADGATE_SYNC_SETUP' }),
+  );
+});
+
+test('many waits with one signal are no reason for a warning', async () => {
+  const warnings: Error[] = [];
+  const listen = (warning: Error) => warnings.push(warning);
+  process.on('warning', listen);
+  const context = sync.context();
+  const children = Array.from({ length: 30 }, () => sync.context({ parent: context }).signal);
+  const lock = sync.mutex();
+  const hold = await lock.lockAsync();
+  const waits = children.map(() => lock.lockAsync({ signal: context.signal }));
+  context.cancel();
+  expect((await Promise.allSettled(waits)).every(({ status }) => status === 'rejected')).toBe(true);
+  expect(children.every(signal => signal.aborted)).toBe(true);
+  hold.unlock();
+  await new Promise(setImmediate);
+  process.off('warning', listen);
+  expect(warnings).toEqual([]);
+});
+
 describe('a thread', () => {
   const index = new URL('../../dist/src/sync/index.js', import.meta.url).href;
   const run = (code: string) => startNode(['--input-type=module', '-e', code]).ended;
