@@ -72,6 +72,12 @@ export function mapCells(bytes: number, entries: number): number {
   return ((heapCell(entries) + 15) & -16) + (((bytes + 15) & -16) >> 2);
 }
 
+/** A locked entry, and the owner that died with its lock: 0 for none. */
+interface LockedEntry {
+  cell: number;
+  died: number;
+}
+
 /** What `update`'s function is given besides the value. */
 export interface UpdateInfo {
   /** Set when a thread died while it updated this entry; the value is the last one that was stored as a whole. */
@@ -265,10 +271,10 @@ export class SharedMap extends Primitive<'sharedMap'> implements Iterable<[strin
   }
 
   private *deleteSteps(key: string, blocking: boolean): Steps<boolean> {
-    if (!this.has(key)) return false;
-    const { cell } = yield* this.lockEntry(key, blocking);
-    const existed = this.valueLength(cell) !== NO_VALUE;
-    yield* this.settle(key, cell, undefined, blocking);
+    const locked = yield* this.lockKnown(key, blocking);
+    if (locked === undefined) return false;
+    const existed = this.valueLength(locked.cell) !== NO_VALUE;
+    yield* this.settle(key, locked.cell, undefined, blocking);
     return existed;
   }
 
@@ -333,16 +339,26 @@ export class SharedMap extends Primitive<'sharedMap'> implements Iterable<[strin
   // ── under the entry's LOCK ──
 
   /** Locks the entry of a key, and makes one first if there is none. */
-  private *lockEntry(key: string, blocking: boolean): Steps<{ cell: number; died: number }> {
+  private *lockEntry(key: string, blocking: boolean): Steps<LockedEntry> {
     for (;;) {
       yield* this.beginChange(blocking);
-      let entry: number;
       try {
-        entry = this.find(key);
-        if (entry === NONE) entry = this.add(key);
+        if (this.find(key) === NONE) this.add(key);
       } finally {
         this.endChange();
       }
+      const locked = yield* this.lockKnown(key, blocking);
+      if (locked !== undefined) return locked;
+    }
+  }
+
+  /** Locks the entry of a key. @returns undefined when there is none */
+  private *lockKnown(key: string, blocking: boolean): Steps<LockedEntry | undefined> {
+    for (;;) {
+      yield* this.beginChange(blocking);
+      const entry = this.find(key);
+      this.endChange();
+      if (entry === NONE) return undefined;
       const cell = this.cell(entry);
       const died = yield* lockSteps(this.cells, cell + LOCK, blocking);
       // It may have been removed, and even be another key's by now.
@@ -475,7 +491,7 @@ export class SharedMap extends Primitive<'sharedMap'> implements Iterable<[strin
     return at;
   }
 
-  /** Frees entries that threads made for a first value and died. @returns a free entry, or NONE when there was none */
+  /** Frees entries that were made for a first value and are locked by nobody who lives. @returns a free entry, or NONE when there was none */
   private reclaim(): number {
     const { cells } = this;
     let freed = NONE;
@@ -483,7 +499,7 @@ export class SharedMap extends Primitive<'sharedMap'> implements Iterable<[strin
       const cell = this.cell(entry);
       if (((cells[cell + VERSION] as number) & 1) === 1 || this.valueLength(cell) !== NO_VALUE) continue;
       const owner = Atomics.load(cells, cell + LOCK) & OWNER_MASK;
-      if (owner === 0 || isAlive(owner)) continue;
+      if (owner !== 0 && isAlive(owner)) continue;
       this.remove(cell);
       freed = entry;
     }

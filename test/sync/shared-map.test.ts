@@ -79,6 +79,20 @@ describe('on one thread', () => {
     });
   });
 
+  test('what a writer that gave up had begun does not use up an entry', async () => {
+    const map = sync.sharedMap({ bytes: 4096, entries: 1 });
+    let go = () => {};
+    const updating = map.updateAsync('a', () => new Promise(resolve => (go = () => resolve(undefined))));
+    await expect(map.setAsync('a', Buffer.from('a'), { timeout: 5 })).rejects.toMatchObject({
+      code: 'ERR_THREADGATE_SYNC_TIMEOUT',
+    });
+    await expect(map.setAsync('b', Buffer.from('b'))).rejects.toMatchObject({ code: FULL });
+    go();
+    await updating;
+    await map.setAsync('b', Buffer.from('b'));
+    expect([...map.keys()]).toEqual(['b']);
+  });
+
   test(`does what a Map does, whatever the sizes (TEST_SEED=${seed})`, async () => {
     const random = new Random(seed);
     const map = sync.sharedMap({ bytes: 64 * 1024, entries: 50 });
