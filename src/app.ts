@@ -7,6 +7,7 @@
  */
 
 import type { JobData, JobName, JobResult, JobValue, RunOptions } from './job.js';
+import type { OwnerDiedError, WaitOptions } from './sync/index.js';
 
 type MaybePromise<T> = T | Promise<T>;
 
@@ -69,6 +70,14 @@ export interface PeerWebSocket {
   close(code?: number, reason?: string): void;
 }
 
+/** A connection's lock, held. `await using` gives it back at the end of its block. */
+export interface PeerHold extends AsyncDisposable {
+  /** Set when a lane ended with the lock in its hands: a sequence may have been cut off. */
+  readonly ownerDied: OwnerDiedError | undefined;
+  /** Gives it back, once what was sent from this lane so far is on its way. A second call does nothing. */
+  unlock(): Promise<void>;
+}
+
 /** A connection as hooks see it. May be kept and used later, from any hook of the same lane. */
 export interface Peer {
   /** A random UUID, version 4; the same on every lane. */
@@ -93,6 +102,17 @@ export interface Peer {
   readonly bufferedAmount: number;
   /** Threadgate only: the gateway that this peer belongs to. */
   readonly gateway: Gateway;
+  /**
+   * Threadgate only: the connection's lock, one for all lanes. What lanes send while they hold it is not interleaved with
+   * what others send while they do; who sends without it is not held up.
+   * @throws {@link PeerGoneError} `ERR_THREADGATE_PEER_GONE` when the connection is closed
+   * @throws TimeoutError `ERR_THREADGATE_SYNC_TIMEOUT`, or the signal's reason
+   * @example
+   * await using hold = await peer.lock();
+   * peer.send('first part');
+   * peer.send(await secondPart());
+   */
+  lock(options?: WaitOptions): Promise<PeerHold>;
   /** Resolves when `bufferedAmount` has fallen to `threshold`, or the connection is no longer open. */
   waitForDrain(options?: WaitForDrainOptions): Promise<void>;
   /**
@@ -199,6 +219,11 @@ export interface Gateway {
   /** All open connections on all lanes. Lives; looks afresh at every use. */
   readonly peers: Set<Peer>;
   readonly log: Log;
+  /**
+   * Aborted, on every lane, when the gateway ends: once all that was in flight is finished, or the time for that is up.
+   * For what an app does by itself: `fetch(url, { signal: gateway.signal })`, tickers, reading loops.
+   */
+  readonly signal: AbortSignal;
   /** Sends to all subscribers of a topic, in all namespaces or in one. */
   publish(topic: string, data: Data, options?: PublishOptions): void;
   /**

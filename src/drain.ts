@@ -23,6 +23,7 @@ import type { Requests } from './frontend/requests.js';
 import type { Jobs } from './jobs/jobs.js';
 import type { Lanes } from './lanes/lanes.js';
 import type { Logger } from './log.js';
+import { type Context, TimeoutError, type WaitGroup, waitGroup } from './sync/index.js';
 import { Inbound } from './wire/records.js';
 
 const PORTION_EVERY_MS = 50;
@@ -34,9 +35,6 @@ const PORTIONS_SHARE = 0.75;
 /** Share of the whole time that is kept back, and its bound. */
 const KEPT_BACK_SHARE = 0.2;
 const KEPT_BACK_LONGEST_MS = 1_000;
-
-/** Milliseconds between two looks at whether all is done. */
-const LOOK_EVERY_MS = 10;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -65,6 +63,15 @@ export function portionSize(connections: number, withinMs: number): number {
   return Math.ceil(connections / portions);
 }
 
+/** Resolves when nothing is in flight, or the time is up. */
+async function within(timeout: number, inFlight: WaitGroup): Promise<void> {
+  try {
+    await inFlight.waitAsync({ timeout });
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+  }
+}
+
 export class Drain {
   private options: DrainOptions | undefined;
   private closed = 0;
@@ -76,6 +83,8 @@ export class Drain {
     private readonly listener: Listener,
     private readonly lanes: Lanes,
     private readonly jobs: Jobs,
+    /** Ends once nothing is in flight any more, or the time for it is up. */
+    private readonly ending: Context,
     private readonly log: Logger,
   ) {}
 
@@ -97,10 +106,12 @@ export class Drain {
     const jobsBefore = jobs.cutOff;
     this.listener.stopListening();
     requests.drain();
+    const inFlight = this.count();
     await this.finishConnections(leftForClosing);
-    while (this.busy && leftForClosing() > 0) await delay(LOOK_EVERY_MS);
+    await within(leftForClosing(), inFlight);
     this.cutOffConnections();
-    while (this.busy && left() > 0) await delay(LOOK_EVERY_MS);
+    await within(left(), inFlight);
+    this.ending.cancel();
     const hooks = await this.lanes.stop(left());
     await jobs.close();
     const counts: DrainCounts = {
@@ -114,8 +125,15 @@ export class Drain {
     else log.warn(counts, 'closed; not everything was over in time');
   }
 
-  private get busy(): boolean {
-    return this.connections.openCount > 0 || this.requests.waiting > 0;
+  /** From now on every connection and every request is counted. @returns what counts them */
+  private count(): WaitGroup {
+    const { connections, requests } = this;
+    const inFlight = waitGroup();
+    const already = connections.openCount + requests.waiting;
+    if (already > 0) inFlight.add(already);
+    connections.inFlight = inFlight;
+    requests.inFlight = inFlight;
+    return inFlight;
   }
 
   /** Begins with every connection, in portions. No new ones come any more. */

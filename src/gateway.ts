@@ -29,6 +29,7 @@ import {
   parseOptions,
 } from './options.js';
 import type { GatewayStats } from './stats.js';
+import { context } from './sync/index.js';
 import { encodeData } from './wire/data.js';
 import { createDirectoryMemory } from './wire/directory.js';
 import { JobCalls } from './wire/job-calls.js';
@@ -61,6 +62,8 @@ export interface RunningGateway {
     data?: JobData<Name>,
     options?: RunOptions,
   ): Promise<JobResult<JobValue<Name>>>;
+  /** Aborted when the gateway ends: once all that was in flight is finished, or the time for that is up. */
+  readonly signal: AbortSignal;
   /**
   /**
    * Brings in the app's code anew, lane by lane: each new lane has a module graph of its own. Connections stay, no message
@@ -106,7 +109,8 @@ class Gateway implements RunningGateway {
   private readonly listener: Listener;
   private readonly admin: AdminListener;
   private readonly drain: Drain;
-  private balancer: Balancer | undefined;
+  /** Ends everything that goes on by itself, on every thread. */
+  private readonly ending = context();
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -150,26 +154,36 @@ class Gateway implements RunningGateway {
       (slot, tag) => this.takeover.left(slot, tag),
       connection => this.drain.finished(connection),
     );
-    this.lanes = new Lanes(options.lanes, app, memory, this.connections.directory, options, {
-      batch: (lane, batch) => this.writer.execute(lane, batch),
-      batchFailed: (lane, error) =>
-        this.log.error({ lane: lane.index, err: error }, 'a batch could not be carried out'),
-      log: (lane, { level, message, fields }) => this.log[level]({ lane: lane.index, ...fields }, message),
-      job: (lane, request) => this.jobs.request(lane, request),
-      jobAborted: (lane, id) => this.jobs.abort(lane, id),
-      died: ({ index, connections }, error) =>
-        this.log.error({ lane: index, err: error, connections }, 'lane died; another takes its connections'),
-      hangs: lane =>
-        this.log.error(
-          { lane: lane.index, hangTimeoutMs: options.hangTimeoutMs },
-          'lane hangs: its thread is ended',
-        ),
-      takeOver: (from, to) => this.takeover.carryOut(from, to),
-      retired: lane => this.requests.laneEnded(lane),
-      replaced: lane => this.log.info({ lane: lane.index }, 'lane is back'),
-      restartFailed: (index, error, nextTryMs) =>
-        this.log.error({ lane: index, err: error, nextTryMs }, 'lane cannot start; will try again'),
-    });
+    this.lanes = new Lanes(
+      options.lanes,
+      app,
+      memory,
+      this.connections.directory,
+      { ...options, ending: this.ending.handle },
+      {
+        batch: (lane, batch) => this.writer.execute(lane, batch),
+        batchFailed: (lane, error) =>
+          this.log.error({ lane: lane.index, err: error }, 'a batch could not be carried out'),
+        log: (lane, { level, message, fields }) => this.log[level]({ lane: lane.index, ...fields }, message),
+        job: (lane, request) => this.jobs.request(lane, request),
+        jobAborted: (lane, id) => this.jobs.abort(lane, id),
+        died: ({ index, connections }, error) =>
+          this.log.error(
+            { lane: index, err: error, connections },
+            'lane died; another takes its connections',
+          ),
+        hangs: lane =>
+          this.log.error(
+            { lane: lane.index, hangTimeoutMs: options.hangTimeoutMs },
+            'lane hangs: its thread is ended',
+          ),
+        takeOver: (from, to) => this.takeover.carryOut(from, to),
+        retired: lane => this.requests.laneEnded(lane),
+        replaced: lane => this.log.info({ lane: lane.index }, 'lane is back'),
+        restartFailed: (index, error, nextTryMs) =>
+          this.log.error({ lane: index, err: error, nextTryMs }, 'lane cannot start; will try again'),
+      },
+    );
     this.sockets = new Sockets(
       this.connections,
       this.requests,
@@ -187,7 +201,15 @@ class Gateway implements RunningGateway {
       },
     );
     this.listener = new Listener(uwsApp, this.sockets, this.requests);
-    this.drain = new Drain(this.connections, this.requests, this.listener, this.lanes, this.jobs, log);
+    this.drain = new Drain(
+      this.connections,
+      this.requests,
+      this.listener,
+      this.lanes,
+      this.jobs,
+      this.ending,
+      log,
+    );
     this.admin = new AdminListener(
       () => this.ready,
       () => this.stats,
@@ -215,6 +237,10 @@ class Gateway implements RunningGateway {
     }
   }
 
+  get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
   private startBalancing(): void {
     const { balanceMs } = this.options;
     if (balanceMs === 0) return;
@@ -223,11 +249,12 @@ class Gateway implements RunningGateway {
       this.log.info({ from: from.index, to: to.index, connections: count }, 'lanes are evened out');
       this.takeover.handOffSome(from, to, count);
     };
-    this.balancer = new Balancer(
+    new Balancer(
       balanceMs,
       () => this.lanes.list,
       lane => this.lanes.busyness(lane),
       handOver,
+      this.ending.signal,
     );
   }
 
@@ -312,7 +339,6 @@ class Gateway implements RunningGateway {
 
   private async shutDown(options: DrainOptions): Promise<void> {
     const deadline = performance.now() + options.drainTimeoutMs;
-    this.balancer?.stop();
     await this.drain.run(options);
     await this.release();
     // Clients now answer the close frame and end their side. Who does not is dropped.

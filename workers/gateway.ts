@@ -1,6 +1,7 @@
 /** The gateway as an app on this lane sees it. */
 import type { Gateway, Log, Peer, PublishOptions } from '../src/app.js';
 import type { JobName, JobResult, JobValue, RunOptions } from '../src/job.js';
+import type { Context } from '../src/sync/index.js';
 import type { Directory } from '../src/wire/directory.js';
 import type { JobCalls } from '../src/wire/job-calls.js';
 import type { HookRunner } from './hooks.js';
@@ -21,9 +22,14 @@ export class LaneGateway implements Gateway, PeerHost {
     readonly outbox: Outbox,
     readonly log: Log,
     private readonly jobs: JobCalls,
+    private readonly ending: Context,
   ) {
     this.byConnection = new Peers(this);
     this.peers = new PeerSet(directory, this.byConnection, undefined);
+  }
+
+  get signal(): AbortSignal {
+    return this.ending.signal;
   }
 
   publish(topic: string, data: unknown, options?: PublishOptions): void {

@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import { threadId } from 'node:worker_threads';
 import type { App } from '../src/app.js';
+import { open, useArena } from '../src/sync/index.js';
 import { Directory } from '../src/wire/directory.js';
 import { JobCalls } from '../src/wire/job-calls.js';
 import {
@@ -27,6 +28,7 @@ import { installResponse } from './response.js';
 
 export async function lane(task: LaneTask): Promise<void> {
   const post = (message: LaneMessage): void => task.port.postMessage(message);
+  useArena(task.arena);
   installRequest();
   installResponse();
   let app: App;
@@ -54,7 +56,7 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
       request: request => port.postMessage({ type: 'job', request } satisfies LaneMessage, [request.port]),
       aborted: id => post({ type: 'jobAborted', id }),
     });
-    const gateway = new LaneGateway(task.lane, directory, outbox, log, jobs);
+    const gateway = new LaneGateway(task.lane, directory, outbox, log, jobs, open(task.ending));
     /** What to do once nothing is under way, or time is up. */
     let whenSettled: { unsettled(): number; then(): void; deadline: NodeJS.Timeout } | undefined;
 

@@ -121,6 +121,12 @@ export class Outbox {
     return this.batches.currentSequence;
   }
 
+  /** Resolves once the main thread has carried out all that was sent until now. */
+  delivery(): Promise<void> {
+    this.batches.announce();
+    return this.batches.whenDelivered(this.batches.announcedSequence);
+  }
+
   /** Whether the main thread is through with the batch of that sequence. */
   delivered(sequence: number): boolean {
     return this.batches.delivered(sequence);

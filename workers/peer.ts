@@ -9,12 +9,14 @@ import type {
   Gateway,
   Peer,
   PeerContext,
+  PeerHold,
   PeerWebSocket,
   PublishOptions,
   SendOptions,
   WaitForDrainOptions,
 } from '../src/app.js';
 import { CloseError, DataError, PeerGoneError } from '../src/errors.js';
+import { Mutex, type WaitOptions } from '../src/sync/index.js';
 import { CLOSE_CODES, isCloseCode, LONGEST_REASON_BYTES } from '../src/wire/close.js';
 import { bytesOf, textOf } from '../src/wire/data.js';
 import type { Directory } from '../src/wire/directory.js';
@@ -287,6 +289,22 @@ export class LanePeer implements Peer {
     }
     this.host.outbox.record(Outbound.ping, 0, 0, this.slot, this.tag, bytes);
     return 1;
+  }
+
+  async lock(options?: WaitOptions): Promise<PeerHold> {
+    const { directory, outbox } = this.host;
+    const { cells, index } = directory.lockCell(this.slot);
+    const hold = await new Mutex(cells, index).lockAsync(options);
+    if (!this.open) {
+      hold.unlock();
+      throw new PeerGoneError(this.id);
+    }
+    const unlock = async (): Promise<void> => {
+      // Batches of several lanes are carried out as they come: ours must be through before the next may send.
+      await outbox.delivery();
+      hold.unlock();
+    };
+    return { ownerDied: hold.ownerDied, unlock, [Symbol.asyncDispose]: unlock };
   }
 
   // ── its end, told by the dispatcher ──

@@ -7,6 +7,7 @@
 import { randomFillSync } from 'node:crypto';
 import type { Backlog } from '../lanes/backlog.js';
 import type { Lane } from '../lanes/lane.js';
+import type { WaitGroup } from '../sync/index.js';
 import { type DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import { HeadAllocator } from '../wire/heads.js';
 import type { WebSocket } from './uws.js';
@@ -88,6 +89,8 @@ export class Connections {
   readonly directory: DirectoryWriter;
   readonly closesByCause = new Map<CloseCause, number>();
   opened = 0;
+  /** Counts open connections while the gateway drains. */
+  inFlight: WaitGroup | undefined;
 
   private readonly heads: HeadAllocator;
   private readonly bySlot: (Connection | undefined)[] = [];
@@ -166,6 +169,7 @@ export class Connections {
     this.bySlot[slot] = connection;
     connection.lane.connections++;
     this.opened++;
+    this.inFlight?.add();
     return true;
   }
 
@@ -174,6 +178,7 @@ export class Connections {
     connection.ws = undefined;
     this.directory.close(connection.slot, connection.tag);
     connection.lane.connections--;
+    this.inFlight?.done();
     this.closesByCause.set(cause, (this.closesByCause.get(cause) ?? 0) + 1);
   }
 

@@ -5,6 +5,7 @@
  * its client is gone: then the token is forgotten at once, the lane is told, and its answer finds nothing.
  */
 import type { Lane } from '../lanes/lane.js';
+import type { WaitGroup } from '../sync/index.js';
 import type { BatchReader } from '../wire/batch.js';
 import { formatHead } from '../wire/head.js';
 import { ABORTED, HookBit, Inbound, Outbound } from '../wire/records.js';
@@ -51,6 +52,8 @@ const ANSWER_TO_DEAD_LANE = 'the handler of this request ended before it answere
 
 export class Requests {
   total = 0;
+  /** Counts requests and upgrades while the gateway drains. */
+  inFlight: WaitGroup | undefined;
   /** Requests and upgrades that got their whole answer. */
   answered = 0;
   /** Whether clients are told to close their connections after the next answer, and nobody is upgraded. */
@@ -127,6 +130,7 @@ export class Requests {
     const token = this.lastToken;
     this.pending.set(token, { res, lane, isHead, handshake, unacknowledged: 0, streaming: false });
     lane.requests++;
+    this.inFlight?.add();
     res.onAborted(() => {
       const asked = this.pending.get(token)?.lane;
       if (this.forget(token)) asked?.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
@@ -139,6 +143,7 @@ export class Requests {
     if (pending === undefined) return false;
     this.pending.delete(token);
     pending.lane.requests--;
+    this.inFlight?.done();
     return true;
   }
 

@@ -12,7 +12,6 @@ const LOOKS = 3;
 const STEP = 0.5;
 
 export class Balancer {
-  private readonly timer: NodeJS.Timeout;
   private unevenLooks = 0;
 
   /**
@@ -24,8 +23,10 @@ export class Balancer {
     private readonly lanes: () => Lane[],
     private readonly busyness: (lane: Lane) => number,
     private readonly handOver: (from: Lane, to: Lane, count: number) => void,
+    signal: AbortSignal,
   ) {
-    this.timer = setInterval(() => this.look(), everyMs).unref();
+    const timer = setInterval(() => this.look(), everyMs).unref();
+    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   }
 
   private look(): void {
@@ -41,9 +42,5 @@ export class Balancer {
     const share = ((busiest.busy - idlest.busy) / busiest.busy / 2) * STEP;
     const count = Math.min(Math.ceil(busiest.lane.connections * share), busiest.lane.connections - 1);
     if (count > 0) this.handOver(busiest.lane, idlest.lane, count);
-  }
-
-  stop(): void {
-    clearInterval(this.timer);
   }
 }

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { AppError } from '../errors.js';
 import type { JobModule, JobOwner } from '../jobs/jobs.js';
+import { arenaMemory, type ContextHandle } from '../sync/index.js';
 import { BatchReader } from '../wire/batch.js';
 import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import {
@@ -36,6 +37,8 @@ export interface LaneLimits {
   ringBytes: number;
   hangTimeoutMs: number;
   hookTimeoutMs: number;
+  /** Ends when the gateway does. */
+  ending: ContextHandle;
   maxInboundPerConnection: number;
   maxInboundPerLane: number;
 }
@@ -167,6 +170,8 @@ export class Lane implements JobOwner {
       heartbeatMs: limits.hangTimeoutMs / BEATS_PER_TIMEOUT,
       hookTimeoutMs: limits.hookTimeoutMs,
       attribute,
+      arena: arenaMemory(),
+      ending: limits.ending,
     };
     this.ended = run(task)
       .then(

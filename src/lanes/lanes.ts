@@ -1,4 +1,5 @@
 /** All lanes: starts and ends them, and places connections and requests on them. */
+import { ownerDied } from '../sync/index.js';
 import type { DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import { type KeeperEvents, type LaneFactory, LaneKeeper } from './keeper.js';
 import { Lane, type LaneEvents, type LaneLimits } from './lane.js';
@@ -31,6 +32,8 @@ export class Lanes {
       const origin = { hooksBefore: before?.hooks ?? 0, attribute, generation: this.generation };
       const lane = new Lane(index, app, memory, directory, options, events, run(thread), origin);
       this.threads.set(lane, thread);
+      // What it held of threadgate/sync goes to whoever asks next.
+      lane.ended.then(() => ownerDied(thread.id));
       return lane;
     };
     this.keepers = Array.from(

@@ -5,6 +5,7 @@
 import type { EventLoopUtilization } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { LaneTask } from '../wire/messages.js';
 
@@ -18,6 +19,8 @@ const LANE_YOUNG_GENERATION_MIB = 8;
 
 export class LaneThread {
   private readonly pool: Piscina<LaneTask, void>;
+  /** The thread's number in this process. */
+  readonly id: number;
   private readonly gone = new AbortController();
   private looked: EventLoopUtilization | undefined;
 
@@ -37,6 +40,7 @@ export class LaneThread {
       workerHistogram: false,
       recordTiming: false,
     });
+    this.id = (this.pool.threads[0] as Worker).threadId;
     // Piscina would replace a thread that dies; the lane has ended with it, and ends the pool.
     this.pool.on('error', () => {});
     // One that dies before it was given its task is told to nobody, and the task would wait for ever. Not at once: where

@@ -68,6 +68,9 @@ export class BatchWriter {
   bytes: Buffer = Buffer.alloc(0);
   offset = 0;
 
+  /** The how-manieth batch was announced last. */
+  announcedSequence = 0;
+
   private words: Int32Array = new Int32Array(0);
   private current: OwnBatch | undefined;
   private readonly pool: OwnBatch[] = [];
@@ -96,12 +99,24 @@ export class BatchWriter {
 
   /** Whether main has handed back the batch of that sequence. */
   delivered(sequence: number): boolean {
-    const carried = sequence >= this.carriedFrom && sequence < this.carriedTo;
-    const stands = carried ? this.carriedTo : sequence;
+    const stands = this.standsIn(sequence);
     for (const batch of this.pool) {
       if (batch.cells[BATCH_SEQUENCE_CELL] === stands && !batch.free) return false;
     }
     return true;
+  }
+
+  private standsIn(sequence: number): number {
+    return sequence >= this.carriedFrom && sequence < this.carriedTo ? this.carriedTo : sequence;
+  }
+
+  /** Resolves once main has handed back the batch of that sequence. It must have been announced. */
+  async whenDelivered(sequence: number): Promise<void> {
+    const stands = this.standsIn(sequence);
+    const batch = this.pool.find(({ cells }) => cells[BATCH_SEQUENCE_CELL] === stands);
+    if (batch === undefined) return;
+    const wait = Atomics.waitAsync(batch.cells, BATCH_STATE_CELL, BATCH_TAKEN);
+    if (wait.async) await wait.value;
   }
 
   /** Bytes that main has not been told of. */
@@ -160,6 +175,7 @@ export class BatchWriter {
   announce(): void {
     if (this.current === undefined || this.filled === 0) return;
     this.commit();
+    this.announcedSequence = this.sequence;
     this.sink.announced(this.current.index);
     this.leave();
   }
@@ -302,6 +318,8 @@ export class BatchReader {
   /** Hands the batch back to its lane. Everything read from it must have been used or copied. */
   free(): void {
     Atomics.store(this.cells, BATCH_STATE_CELL, BATCH_FREE);
+    // Whoever waits for it does so after having seen it TAKEN: see BatchWriter.whenDelivered.
+    Atomics.notify(this.cells, BATCH_STATE_CELL);
   }
 
   /** Whether the lane took it and main has not handed it back. */

@@ -22,6 +22,7 @@ import {
   SLOT_HEAD_OFFSET_CELL,
   SLOT_ID_CELL,
   SLOT_LANE_CELL,
+  SLOT_LOCK_CELL,
   SLOT_NAMESPACE_CELL,
   SLOT_RUNNING_CELL,
   SLOT_SETTLED_CELL,
@@ -130,6 +131,16 @@ export class Directory {
   settle(slot: number, bytes: number): void {
     const cell = slot * SLOT_CELLS + SLOT_SETTLED_CELL;
     this.cells[cell] = ((this.cells[cell] as number) + bytes) | 0;
+  }
+
+  // ── on any lane ──
+
+  /**
+   * Where the mutex of the connection in that slot stands. It is the slot's: who has got it has to look whether the
+   * connection is still the same, and may have to wait for somebody who has not looked yet.
+   */
+  lockCell(slot: number): { cells: Int32Array; index: number } {
+    return { cells: this.cells, index: slot * SLOT_CELLS + SLOT_LOCK_CELL };
   }
 
   /** Whether a hook's promise has not settled: what a lane leaves behind when it ends before. */

@@ -87,7 +87,7 @@ export const DIRECTORY_HIGH_WATER_CELL = 0;
 export const DIRECTORY_OPEN_CELL = 1;
 export const DIRECTORY_HEADER_BYTES = CACHE_LINE_BYTES;
 
-export const SLOT_BYTES = 2 * CACHE_LINE_BYTES;
+export const SLOT_BYTES = 3 * CACHE_LINE_BYTES;
 export const SLOT_CELLS = SLOT_BYTES / 4;
 // First line, written by main:
 /** generation × 2 + (1 while open). Whoever holds another tag holds a stale handle. */
@@ -110,3 +110,6 @@ export const SLOT_ID_CELL = 8;
 export const SLOT_SETTLED_CELL = 16;
 /** 1 while a hook's promise has not settled. */
 export const SLOT_RUNNING_CELL = 17;
+// A third line, written by any lane:
+/** The connection's mutex; see sync/lock.ts. */
+export const SLOT_LOCK_CELL = 32;

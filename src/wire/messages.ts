@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { describe } from '../errors.js';
 import type { JobError } from '../job.js';
+import type { ContextHandle } from '../sync/index.js';
 import type { DirectoryMemory } from './directory.js';
 
 /** An error on its way between threads: a subclass posted as it is would lose its class and its code. */
@@ -87,6 +88,10 @@ export interface LaneTask {
   port: MessagePort;
   /** Brings payloads too large for the ring, in the order of their records, in shared memory: main keeps them too. */
   payloads: MessagePort;
+  /** The memory of threadgate/sync, which all threads of the process share. */
+  arena: SharedArrayBuffer;
+  /** Ends when the gateway does. */
+  ending: ContextHandle;
   /** Milliseconds between two beats of the heartbeat in the ring's header. 0: none. */
   heartbeatMs: number;
   /**

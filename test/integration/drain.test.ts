@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { portionSize } from '../../dist/src/drain.js';
 import { startCommand } from '../support/child.js';
@@ -222,5 +223,25 @@ describe('the last line of the log', () => {
     expect(await client.closed).toEqual(GOING_AWAY);
     expect((await child.ended).code).toBe(0);
     expect(child.log.at(-1)).toMatchObject({ closed: 0, cutOff: { connections: 1 } });
+  });
+});
+
+describe('the signal of the gateway', () => {
+  test('is aborted on every lane and on the main thread, once all that was in flight is finished', async () => {
+    const lines: { msg: string; lane?: number }[] = [];
+    const logger = pino({ level: 'info' }, { write: line => void lines.push(JSON.parse(line)) });
+    const gateway = await startGateway('signal.mjs', { lanes: 2, logger });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => connect(gateway.port)));
+    for (const client of clients) client.send('slow');
+    await until('all have arrived', () => gateway.stats.messages.in === 4);
+    let aborted = false;
+    gateway.signal.addEventListener('abort', () => {
+      aborted = true;
+    });
+    await gateway.close();
+    for (const client of clients) expect(await client.next()).toBe('slow: not aborted');
+    expect(aborted).toBe(true);
+    const ended = lines.filter(({ msg }) => msg === 'ticker ended').map(({ lane }) => lane);
+    expect(ended.sort()).toEqual([0, 1]);
   });
 });

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Lane, type LaneEvents } from '../../dist/src/lanes/lane.js';
+import { context } from '../../dist/src/sync/index.js';
 import { createDirectoryMemory, DirectoryWriter } from '../../dist/src/wire/directory.js';
 import { type LaneTask, WAKE } from '../../dist/src/wire/messages.js';
 import { createRingMemory, largestPayload, RingWriter } from '../../dist/src/wire/ring.js';
@@ -17,6 +18,7 @@ const LIMITS = {
   maxInboundPerLane: 1 << 30,
   hangTimeoutMs: 0,
   hookTimeoutMs: 0,
+  ending: context().handle,
 };
 
 function startWorker(script: string, workerData: object, transferList: LaneTask['port'][] = []): Worker {
