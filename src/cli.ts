@@ -31,8 +31,8 @@ interface Flags {
   drainReason?: string;
   compression?: 'off' | 'shared' | 'dedicated';
   logLevel: NonNullable<GatewayOptions['logLevel']>;
-  hangTimeout?: number;
-  hookTimeout?: number;
+  hangTimeoutMs?: number;
+  hookTimeoutMs?: number;
   watch: boolean;
 }
 
@@ -141,13 +141,13 @@ function createCommand(): Command {
     )
     .addOption(
       option(
-        '--hang-timeout <ms>',
+        '--hang-timeout-ms <number>',
         'replace a lane whose thread a hook blocks for so long; 0: never (default: 10000)',
       ).argParser(wholeNumber),
     )
     .addOption(
       option(
-        '--hook-timeout <ms>',
+        '--hook-timeout-ms <number>',
         'close a connection whose hook does not settle; 0: never (default: 0)',
       ).argParser(wholeNumber),
     )
@@ -168,15 +168,10 @@ function createCommand(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'threadgate: ')) });
 }
 
-function toOptions(
-  app: string,
-  { compression, watch: _, hangTimeout, hookTimeout, ...flags }: Flags,
-): GatewayOptions {
+function toOptions(app: string, { compression, watch: _, ...flags }: Flags): GatewayOptions {
   return {
     app,
     ...flags,
-    ...(hangTimeout !== undefined && { hangTimeoutMs: hangTimeout }),
-    ...(hookTimeout !== undefined && { hookTimeoutMs: hookTimeout }),
     ...(compression !== undefined && { compression: compression !== 'off' && compression }),
   };
 }

@@ -80,7 +80,7 @@ export class TopicError extends ThreadgateError {
 /** A closed connection of another lane was asked for what is no longer known. */
 export class PeerGoneError extends ThreadgateError {
   constructor(id: string) {
-    super('ERR_THREADGATE_PEER_GONE', `peer ${id} is gone, and what it asked for was not read before`);
+    super('ERR_THREADGATE_PEER_GONE', `peer ${id} is gone, and what was asked for is gone with it`);
   }
 }
 

@@ -1,4 +1,4 @@
-/** `/heavy` burns CPU for each message, `/light` does not; each reply tells the lane. `/async` awaits in between. */
+/** `/heavy` burns CPU for each message, `/light` does not, `/async` waits; each reply tells the lane. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 function burn(ms) {
@@ -14,7 +14,7 @@ export default {
     resume() {},
     async message(peer, message) {
       if (peer.namespace === '/heavy') burn(2);
-      if (peer.namespace === '/async') await delay(1);
+      if (peer.namespace === '/async') await delay(20);
       peer.send(`${message.text()} ${peer.gateway.lane}`);
     },
   },
