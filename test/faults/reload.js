@@ -4,7 +4,7 @@
  * load or does not start. Every message is answered exactly once and in order, nobody is disconnected, and what is broken
  * never runs.
  *
- * Usage: node reload.js [--reloads 50] [--connections 500]
+ * Usage: node reload.js [--reloads 50] [--connections 500] [--idle 0: connections besides that send nothing]
  */
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,11 @@ import { startGateway } from './gateway.js';
 import { NumberedClient } from './numbered.js';
 
 const { values } = parseArgs({
-  options: { reloads: { type: 'string', default: '50' }, connections: { type: 'string', default: '500' } },
+  options: {
+    reloads: { type: 'string', default: '50' },
+    connections: { type: 'string', default: '500' },
+    idle: { type: 'string', default: '0' },
+  },
 });
 const reloads = Number(values.reloads);
 const PATHS = ['/sync', '/micro', '/async'];
@@ -46,6 +50,11 @@ const clients = Array.from(
   (_, i) => new NumberedClient(`ws://127.0.0.1:${gateway.port}${PATHS[i % PATHS.length]}`, 4),
 );
 await Promise.all(clients.map(client => client.opened()));
+const idle = [];
+for (let i = 0; i < Number(values.idle); i++) {
+  idle.push(new WebSocket(`ws://127.0.0.1:${gateway.port}/sync`));
+  if (i % 100 === 99) await new Promise(resolve => idle.at(-1)?.once('open', resolve));
+}
 // This one measures how long a reload keeps it waiting.
 const probe = new WebSocket(`ws://127.0.0.1:${gateway.port}/sync`);
 await new Promise(resolve => probe.once('open', resolve));
@@ -101,6 +110,9 @@ console.log(
   }),
 );
 for (const client of clients) client.socket.terminate();
+const idleClosed = idle.filter(({ readyState }) => readyState !== WebSocket.OPEN).length;
+if (idleClosed > 0) problems.push(`${idleClosed} idle connections were closed`);
+for (const socket of idle) socket.terminate();
 probe.terminate();
 await gateway.close();
 if (missing.length + wrong.length + closed.length + problems.length > 0 || refused !== broken || good === 0)
