@@ -158,6 +158,7 @@ export const workloads = [
     metric: 'p99',
     better: 'lower',
     contenders: withThreads,
+    limits: [{ contender: 'threadgate', baseline: 'uws', atMost: 0.1 }],
   },
   fanout(100, 1),
   fanout(100, 16),

@@ -50,6 +50,7 @@ const clients = Array.from(
   (_, i) => new NumberedClient(`ws://127.0.0.1:${gateway.port}${PATHS[i % PATHS.length]}`, 4),
 );
 await Promise.all(clients.map(client => client.opened()));
+/** @type {WebSocket[]} */
 const idle = [];
 for (let i = 0; i < Number(values.idle); i++) {
   idle.push(new WebSocket(`ws://127.0.0.1:${gateway.port}/sync`));
