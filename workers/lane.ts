@@ -108,7 +108,7 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
     const obey = (command: LaneCommand): void => {
       switch (command.type) {
         case 'stop':
-          settleWithin(command.withinMs, () => dispatcher.unsettled + http.unsettled, end);
+          settleWithin(command.withinMs, () => dispatcher.unfinished + http.unsettled, end);
           // What main published before it said stop is in the ring.
           dispatcher.wake();
           break;
