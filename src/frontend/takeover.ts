@@ -50,11 +50,12 @@ export class Takeover {
       if (connection.lane === from) this.move(connection, to, remains.opening, remains.closing);
     }
     this.requests.takeOver(from, to, remains.tokens);
+    // Before what waited goes on: what waited for one that is closed for it would end the next lane as well.
+    if (from.gone) this.holdAgainst(from, unsettled);
     for (const record of remains.records) this.repeat(to, record);
     for (const connection of this.connections.all()) {
       if (connection.lane === to && connection.moving !== undefined) this.arrive(connection);
     }
-    if (from.gone) this.holdAgainst(from, unsettled);
   }
 
   /** Tells whose hook had not finished. @returns whose promise had not settled */
@@ -178,9 +179,15 @@ export class Takeover {
       case Inbound.message:
       case Inbound.ping:
       case Inbound.pong: {
-        to.charge(this.connections.withSlot(target, tag), payload.length);
+        const connection = this.connections.withSlot(target, tag);
+        if (connection?.cause === 'poison') return;
+        to.charge(connection, payload.length);
         break;
       }
+      case Inbound.drain:
+      case Inbound.finish:
+        if (this.connections.withSlot(target, tag)?.cause === 'poison') return;
+        break;
     }
     to.post(type, flags, aux, target, tag, payload);
   }

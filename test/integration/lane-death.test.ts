@@ -1,11 +1,12 @@
 /** A lane that dies: its connections stay, and another lane goes on with what waited. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, connect } from '../support/client.js';
 import { temporaryDirectory } from '../support/files.js';
 import { sharedGateway, startGateway } from '../support/gateway.js';
-import { encodeFrame, Opcode, openRawWebSocket, type RawSocket } from '../support/raw.js';
+import { closeOf, encodeFrame, Opcode, openRawWebSocket, type RawSocket } from '../support/raw.js';
 import { until } from '../support/until.js';
 
 /** A client on each of the two lanes. */
@@ -223,6 +224,19 @@ describe('a connection whose messages end lanes', () => {
       expect(rounds).toBeLessThanOrEqual(4);
     },
   );
+
+  test('ends no more of them with what it had sent already', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'error' }, { write: line => void lines.push(line) });
+    const gateway = await startGateway('die.mjs', { lanes: 1, logger });
+    const other = await connect(gateway.port);
+    const poison = await openRawWebSocket(gateway.port);
+    poison.write(Buffer.concat(Array.from({ length: 10 }, () => encodeFrame(Opcode.text, 'exit'))));
+    expect(closeOf(await poison.nextFrame())).toMatchObject({ code: 1011 });
+    other.send('a');
+    expect(await other.next()).toMatch(/^a /);
+    expect(lines.filter(line => line.includes('lane died'))).toHaveLength(3);
+  });
 });
 
 describe('a lane that cannot start again', () => {
