@@ -75,7 +75,7 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
     const http = new HttpHandler(app, gateway, ring, outbox, log, progressed);
     const hooks = new HookRunner(
       task.attribute
-        ? attributed(app.websocket ?? {}, peer => ring.blame(peer.slot, peer.tag))
+        ? attributed(app.websocket ?? {}, peer => ring.blame(peer?.slot ?? 0, peer?.tag ?? 0))
         : (app.websocket ?? {}),
       http,
       log,

@@ -237,6 +237,25 @@ describe('a connection whose messages end lanes', () => {
     expect(await other.next()).toMatch(/^a /);
     expect(lines.filter(line => line.includes('lane died'))).toHaveLength(3);
   });
+
+  test('by: hanging after it has awaited something, is closed with 1011', async () => {
+    const gateway = await startGateway('die.mjs', { lanes: 1, hangTimeoutMs: 200 });
+    const other = await connect(gateway.port);
+    const poison = await connect(gateway.port);
+    for (let i = 0; i < 4; i++) poison.send('hang after await');
+    expect(await poison.closed).toEqual({ code: 1011, reason: 'its messages ended the handler' });
+    other.send('a');
+    expect(await other.next()).toMatch(/^a /);
+  });
+
+  test('is looked for without a change to the hooks of others, be they methods of a class', async () => {
+    const gateway = await startGateway('class.mjs', { lanes: 1 });
+    const client = await connect(gateway.port);
+    client.send('throw later');
+    await until('the lane died', () => !gateway.stats.ready);
+    client.send('a');
+    expect(await client.next()).toBe('a');
+  });
 });
 
 describe('a lane that cannot start again', () => {
