@@ -122,7 +122,7 @@ export class Takeover {
     const to = this.laneAt(connection.moving.to);
     // All before `leave` is settled: what is still charged to the lane came while the connection moved.
     from.discharge((accepted - this.connections.directory.settled(slot)) >>> 0);
-    this.move(connection, to, NO_SLOTS, connection.moving.held.empty ? NO_SLOTS : new Set([slot]));
+    this.move(connection, to, NO_SLOTS, NO_SLOTS);
     this.arrive(connection);
   }
 
@@ -148,8 +148,9 @@ export class Takeover {
     connection.settled = 0;
     this.connections.directory.move(slot, to.index);
     if (connection.ws === undefined) {
-      // Its close hook was under way, or is through; otherwise its record waits.
-      if (!closing.has(slot)) this.connections.release(slot, tag);
+      // Its close hook was under way, or is through; otherwise its record waits: also behind a move, as the last of all.
+      const waits = closing.has(slot) || connection.moving?.held.empty === false;
+      if (!waits) this.connections.release(slot, tag);
       return;
     }
     from.connections--;
