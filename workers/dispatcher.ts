@@ -68,6 +68,8 @@ export class Dispatcher {
   private readonly waits = new Map<LanePeer, Wait>();
   private readonly timeouts: NodeJS.Timeout | undefined;
   private stopped = false;
+  /** Whether there may be more in the ring. */
+  private reading = false;
   private continuing = false;
   /** Whether the record at hand is still to be handled. */
   private held = false;
@@ -115,6 +117,11 @@ export class Dispatcher {
     this.beginDrain();
   }
 
+  /** What is still to be done: hooks that have not settled, and 1 for a ring that is not read to its end. */
+  get unfinished(): number {
+    return this.unsettled + (this.reading ? 1 : 0);
+  }
+
   /** Reads no more and starts no more hooks of connections; those that wait are another lane's. */
   stop(): void {
     this.stopped = true;
@@ -135,6 +142,7 @@ export class Dispatcher {
 
   private readonly beginDrain = (): void => {
     this.continuing = false;
+    this.reading = true;
     this.outbox.beginDrain();
     this.began = performance.now();
     this.looked = this.began;
@@ -161,6 +169,7 @@ export class Dispatcher {
       }
       this.offerRoom();
     } while (!this.stopped && !ring.sleep());
+    this.reading = false;
     outbox.endDrain();
     this.progressed();
   };

@@ -77,7 +77,7 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
     const http = new HttpHandler(app, gateway, ring, outbox, log, progressed);
     const hooks = new HookRunner(
       task.attribute
-        ? attributed(app.websocket ?? {}, peer => ring.blame(peer.slot, peer.tag))
+        ? attributed(app.websocket ?? {}, peer => ring.blame(peer?.slot ?? 0, peer?.tag ?? 0))
         : (app.websocket ?? {}),
       http,
       log,
@@ -110,7 +110,7 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
     const obey = (command: LaneCommand): void => {
       switch (command.type) {
         case 'stop':
-          settleWithin(command.withinMs, () => dispatcher.unsettled + http.unsettled, end);
+          settleWithin(command.withinMs, () => dispatcher.unfinished + http.unsettled, end);
           // What main published before it said stop is in the ring.
           dispatcher.wake();
           break;

@@ -50,11 +50,12 @@ export class Takeover {
       if (connection.lane === from) this.move(connection, to, remains.opening, remains.closing);
     }
     this.requests.takeOver(from, to, remains.tokens);
+    // Before what waited goes on: what waited for one that is closed for it would end the next lane as well.
+    if (from.gone) this.holdAgainst(from, unsettled);
     for (const record of remains.records) this.repeat(to, record);
     for (const connection of this.connections.all()) {
       if (connection.lane === to && connection.moving !== undefined) this.arrive(connection);
     }
-    if (from.gone) this.holdAgainst(from, unsettled);
   }
 
   /** Tells whose hook had not finished. @returns whose promise had not settled */
@@ -121,7 +122,7 @@ export class Takeover {
     const to = this.laneAt(connection.moving.to);
     // All before `leave` is settled: what is still charged to the lane came while the connection moved.
     from.discharge((accepted - this.connections.directory.settled(slot)) >>> 0);
-    this.move(connection, to, NO_SLOTS, connection.moving.held.empty ? NO_SLOTS : new Set([slot]));
+    this.move(connection, to, NO_SLOTS, NO_SLOTS);
     this.arrive(connection);
   }
 
@@ -147,8 +148,9 @@ export class Takeover {
     connection.settled = 0;
     this.connections.directory.move(slot, to.index);
     if (connection.ws === undefined) {
-      // Its close hook was under way, or is through; otherwise its record waits.
-      if (!closing.has(slot)) this.connections.release(slot, tag);
+      // Its close hook was under way, or is through; otherwise its record waits: also behind a move, as the last of all.
+      const waits = closing.has(slot) || connection.moving?.held.empty === false;
+      if (!waits) this.connections.release(slot, tag);
       return;
     }
     from.connections--;
@@ -178,9 +180,15 @@ export class Takeover {
       case Inbound.message:
       case Inbound.ping:
       case Inbound.pong: {
-        to.charge(this.connections.withSlot(target, tag), payload.length);
+        const connection = this.connections.withSlot(target, tag);
+        if (connection?.cause === 'poison') return;
+        to.charge(connection, payload.length);
         break;
       }
+      case Inbound.drain:
+      case Inbound.finish:
+        if (this.connections.withSlot(target, tag)?.cause === 'poison') return;
+        break;
     }
     to.post(type, flags, aux, target, tag, payload);
   }

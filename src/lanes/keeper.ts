@@ -6,6 +6,7 @@
  * starting. What a lane leaves is taken over by its successor in the same turn in which that becomes `lane`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { ClosedError } from '../errors.js';
 import type { LaneTask } from '../wire/messages.js';
 import { BEATS_PER_TIMEOUT, type Lane } from './lane.js';
 import type { LaneThread } from './thread.js';
@@ -140,8 +141,10 @@ export class LaneKeeper {
    * its hooks settle, and answers the requests that it has begun.
    * @param withinMs for the hooks, and again for the requests; what has not settled then is cut off
    * @throws {AppError} when the new one cannot start: then the present one goes on
+   * @throws {ClosedError} once this keeper is stopping
    */
   async replace(withinMs: number): Promise<void> {
+    this.checkRuns();
     const next = this.create(this.lane, 0);
     this.incoming = next;
     this.others.add(next);
@@ -152,10 +155,12 @@ export class LaneKeeper {
       if (this.incoming === next) this.incoming = undefined;
       throw error;
     }
+    this.checkRuns();
     // The present lane may have died meanwhile: then the new one has its place already.
     if (this.incoming !== next) return;
     const old = this.lane;
     if (await this.handsOver(old, withinMs)) {
+      this.checkRuns();
       if (this.incoming !== next) return;
       this.incoming = undefined;
       this.lane = next;
@@ -168,6 +173,11 @@ export class LaneKeeper {
       this.terminate(old);
       await old.ended;
     }
+  }
+
+  /** @throws {ClosedError} when nothing is to be started or replaced any more: it would outlive `stop` */
+  private checkRuns(): void {
+    if (this.stopping) throw new ClosedError();
   }
 
   /** @returns whether the lane has stopped at a point where another can go on, with no hook under way */

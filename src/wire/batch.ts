@@ -214,11 +214,12 @@ export class BatchWriter {
   }
 
   private take(needed: number): void {
-    const batch = needed > BATCH_BYTES ? this.make(needed) : (this.takeFree() ?? this.make(BATCH_BYTES));
+    const free = this.takeFree();
+    const batch = needed > BATCH_BYTES ? this.make(needed) : (free ?? this.make(BATCH_BYTES));
     this.sequence = (this.sequence + 1) | 0;
-    batch.cells[BATCH_SEQUENCE_CELL] = this.sequence;
-    batch.cells[BATCH_COMMIT_CELL] = this.mark << 16;
-    // Last of the three: with the state main may look at the other two.
+    // In this order: main takes the mark from the batch of the last sequence, and the records from one that is taken.
+    Atomics.store(batch.cells, BATCH_COMMIT_CELL, this.mark << 16);
+    Atomics.store(batch.cells, BATCH_SEQUENCE_CELL, this.sequence);
     Atomics.store(batch.cells, BATCH_STATE_CELL, BATCH_TAKEN);
     this.current = batch;
     this.words = batch.words;

@@ -89,6 +89,7 @@ export class ParkWriter {
     this.sequence = (this.sequence + 1) | 0;
     Atomics.store(block.cells, PARK_SEQUENCE_CELL, this.sequence);
     this.current = block;
+    if (current !== undefined && current !== block && current.waiting === 0) this.emptied(current);
     return block;
   }
 

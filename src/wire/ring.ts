@@ -310,7 +310,7 @@ export class RingReader {
     this.take(0, 0);
   }
 
-  /** Says whose hook, timer or promise ends this thread. */
+  /** Says whose hook, timer or promise it is that ends this thread, if it ends now. @param tag 0 for nobody's */
   blame(slot: number, tag: number): void {
     this.cells[RING_BLAMED_SLOT_CELL] = slot;
     Atomics.store(this.cells, RING_BLAMED_TAG_CELL, tag);

@@ -23,6 +23,10 @@ const deaths = {
     });
     await delay(1000);
   },
+  'hang after await': async () => {
+    await delay(5);
+    for (;;);
+  },
   'out of memory': () => {
     const kept = [];
     for (;;) kept.push(new Array(1_000_000).fill(kept.length));

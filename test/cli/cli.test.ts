@@ -330,6 +330,24 @@ describe('reloading', () => {
     expect(await client.next()).toBe('after');
   });
 
+  test('a signal to end during a reload ends all lanes, those that were to come as well', async () => {
+    const { app } = writeApp();
+    writeFileSync(
+      app,
+      `console.log('imported');
+       export default { websocket: { message(peer) { peer.send('begun'); return new Promise(() => {}); } } };`,
+    );
+    const child = startCommand([app, '--lanes', '2', '--drain-timeout-ms', '500']);
+    const client = await connect(await child.port());
+    client.send('?');
+    expect(await client.next()).toBe('begun');
+    child.kill('SIGHUP');
+    await child.says(stdout => stdout.split('imported').length - 1 === 3 || undefined);
+    child.kill('SIGTERM');
+    await child.logged('closed');
+    expect((await child.ended).code).toBe(0);
+  });
+
   test('--watch does so by itself, and goes on after code that is broken', async () => {
     const { app, change } = writeApp();
     const child = startCommand([app, '--watch', '--lanes', '1']);

@@ -1,5 +1,7 @@
 /** A lane that stays much busier than another hands it some of its connections. */
 import { expect, test } from 'vitest';
+import type { Connection, Connections } from '../../dist/src/frontend/connections.js';
+import type { Takeover } from '../../dist/src/frontend/takeover.js';
 import { type Client, connect } from '../support/client.js';
 import { startGateway } from '../support/gateway.js';
 import { until } from '../support/until.js';
@@ -73,4 +75,31 @@ test('without `balanceMs` they stay where they are', async () => {
   for (const client of clients) client.send('x');
   for (const client of clients) await client.next();
   expect(gateway.stats.lanes.map(({ connections }) => connections)).toEqual(before);
+});
+
+test('one that closes while it moves, and whose lane dies before it has left, gets its close hook, and its slot is free', async () => {
+  const gateway = await startGateway('die.mjs', { lanes: 2 });
+  const { takeover, connections } = gateway as unknown as { takeover: Takeover; connections: Connections };
+  const [watcher, moving] = [await connect(gateway.port), await connect(gateway.port)];
+  const laneOf = async (client: Client): Promise<number> => {
+    client.send('?');
+    return Number(String(await client.next()).split(' ')[1]);
+  };
+  watcher.send('subscribe t');
+  moving.send('id');
+  const id = await moving.next();
+  const lane = await laneOf(moving);
+  const killer = await until('one on its lane', async () => {
+    const client = await connect(gateway.port);
+    return (await laneOf(client)) === lane && client;
+  });
+  const { in: before } = gateway.stats.messages;
+  killer.send('block 300');
+  killer.send('exit');
+  await until('the lane is blocked', () => gateway.stats.messages.in === before + 2);
+  const connection = [...connections.all()].find(({ slot }) => connections.directory.id(slot) === id);
+  takeover.handOff(connection as Connection, 1 - lane);
+  await moving.disconnect();
+  expect(await watcher.next()).toBe('closed 1006');
+  await until('its slot is free', () => [...connections.all()].length === connections.openCount);
 });

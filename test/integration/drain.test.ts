@@ -48,6 +48,16 @@ describe('while drainDelayMs lasts', () => {
 });
 
 describe('what is under way', () => {
+  test('is finished: every close hook runs, though they take their time and some end before others begin', async () => {
+    const file = join(temporaryDirectory(), 'trace');
+    process.env.TEST_TRACE = file;
+    const gateway = await startGateway('busy-close.mjs', { lanes: 1, drainTimeoutMs: 10_000 });
+    delete process.env.TEST_TRACE;
+    await connectMany(gateway.port, 15);
+    await gateway.close();
+    expect(readFileSync(file, 'utf8')).toBe('closed\n'.repeat(15));
+  });
+
   test('is finished: each message that was taken in is answered before the close frame, and no other runs', async () => {
     const file = join(temporaryDirectory(), 'trace');
     process.env.TEST_TRACE = file;

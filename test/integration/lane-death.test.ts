@@ -1,11 +1,12 @@
 /** A lane that dies: its connections stay, and another lane goes on with what waited. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, connect } from '../support/client.js';
 import { temporaryDirectory } from '../support/files.js';
 import { sharedGateway, startGateway } from '../support/gateway.js';
-import { encodeFrame, Opcode, openRawWebSocket, type RawSocket } from '../support/raw.js';
+import { closeOf, encodeFrame, Opcode, openRawWebSocket, type RawSocket } from '../support/raw.js';
 import { until } from '../support/until.js';
 
 /** A client on each of the two lanes. */
@@ -223,6 +224,38 @@ describe('a connection whose messages end lanes', () => {
       expect(rounds).toBeLessThanOrEqual(4);
     },
   );
+
+  test('ends no more of them with what it had sent already', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'error' }, { write: line => void lines.push(line) });
+    const gateway = await startGateway('die.mjs', { lanes: 1, logger });
+    const other = await connect(gateway.port);
+    const poison = await openRawWebSocket(gateway.port);
+    poison.write(Buffer.concat(Array.from({ length: 10 }, () => encodeFrame(Opcode.text, 'exit'))));
+    expect(closeOf(await poison.nextFrame())).toMatchObject({ code: 1011 });
+    other.send('a');
+    expect(await other.next()).toMatch(/^a /);
+    expect(lines.filter(line => line.includes('lane died'))).toHaveLength(3);
+  });
+
+  test('by: hanging after it has awaited something, is closed with 1011', async () => {
+    const gateway = await startGateway('die.mjs', { lanes: 1, hangTimeoutMs: 200 });
+    const other = await connect(gateway.port);
+    const poison = await connect(gateway.port);
+    for (let i = 0; i < 4; i++) poison.send('hang after await');
+    expect(await poison.closed).toEqual({ code: 1011, reason: 'its messages ended the handler' });
+    other.send('a');
+    expect(await other.next()).toMatch(/^a /);
+  });
+
+  test('is looked for without a change to the hooks of others, be they methods of a class', async () => {
+    const gateway = await startGateway('class.mjs', { lanes: 1 });
+    const client = await connect(gateway.port);
+    client.send('throw later');
+    await until('the lane died', () => !gateway.stats.ready);
+    client.send('a');
+    expect(await client.next()).toBe('a');
+  });
 });
 
 describe('a lane that cannot start again', () => {

@@ -359,6 +359,15 @@ describe('a record larger than a batch', () => {
     expect(main.told).toContain('dropped 0');
     expect(writer.poolSize).toBe(1);
   });
+
+  test('has its batch dropped also where nothing but such records is written', () => {
+    for (let index = 0; index < 10; index++) {
+      write(index, huge);
+      writer.announce();
+      main.free(index);
+    }
+    expect(writer.poolSize).toBe(1);
+  });
 });
 
 describe('the sequence', () => {

@@ -93,6 +93,12 @@ describe('many parked records', () => {
     expect(waiting()).toEqual([]);
     expect(blocks.size).toBeLessThanOrEqual(6);
   });
+
+  test('leave little memory behind, also where each had a block of its own and was begun before the next came', () => {
+    for (let target = 0; target < 100; target++) park.begin(parkOne(target, Buffer.alloc(50_000)));
+    expect(waiting()).toEqual([]);
+    expect(blocks.size).toBeLessThanOrEqual(6);
+  });
 });
 
 describe('wherever the thread ends while a record goes from the ring to the park, main finds it once', () => {
