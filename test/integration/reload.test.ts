@@ -79,7 +79,7 @@ describe('reload', () => {
 
   test('waits for the hooks that run; what comes meanwhile is for the new code, after their replies', async () => {
     const { app, setVersion } = writeApp();
-    const gateway = await startGateway(app, { lanes: 1 });
+    const gateway = await startGateway(app, { lanes: 1, drainTimeoutMs: 5_000 });
     const client = await connect(gateway.port);
     client.send('slow');
     for (let i = 0; i < 100; i++) client.send(`m${i}`);
