@@ -99,7 +99,10 @@ export const optionsSchema = z.strictObject({
   drainCode: closeCode.default(1001),
   /** Reason beside it: at most 123 bytes. */
   drainReason: closeReason.default('server shutting down'),
-  /** Milliseconds after which a lane whose thread is blocked by a hook is ended and replaced. 0: never. */
+  /**
+   * Milliseconds after which a lane whose thread is blocked, by a hook or where the app is imported, is ended and replaced:
+   * noticed at the latest a quarter later. 0: never.
+   */
   hangTimeoutMs: z.int().min(0).max(3_600_000).default(10_000),
   /** Milliseconds after which a hook's promise is given up and its connection closed with 1011. 0: never. */
   hookTimeoutMs: z.int().min(0).max(86_400_000).default(0),

@@ -31,24 +31,34 @@ export async function lane(task: LaneTask): Promise<void> {
   useArena(task.arena);
   installRequest();
   installResponse();
+  const ring = new RingReader(task.ring);
+  // From before the import on: that may hang as well.
+  ring.beat();
+  const heartbeat = task.heartbeatMs === 0 ? undefined : setInterval(() => ring.beat(), task.heartbeatMs);
   let app: App;
   try {
     app = await importApp(task.app);
   } catch (error) {
     const reason = error instanceof UnusableExports ? 'exports' : 'import';
     post({ type: 'failed', reason, error: toWireError(error) });
+    clearInterval(heartbeat);
     task.port.close();
     task.payloads.close();
     return;
   }
-  await serve(task, app, post);
+  await serve(task, app, ring, post);
+  clearInterval(heartbeat);
 }
 
 /** Runs until the main thread says so and what was under way has settled, or its time is up. */
-function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): Promise<void> {
+function serve(
+  task: LaneTask,
+  app: App,
+  ring: RingReader,
+  post: (message: LaneMessage) => void,
+): Promise<void> {
   return new Promise(resolve => {
     const { port, payloads } = task;
-    const ring = new RingReader(task.ring);
     const directory = new Directory(task.directory);
     const outbox = new Outbox(port);
     const log = new LaneLog(port);
@@ -96,10 +106,8 @@ function serve(task: LaneTask, app: App, post: (message: LaneMessage) => void): 
       task.hookTimeoutMs,
       progressed,
     );
-    const heartbeat = task.heartbeatMs === 0 ? undefined : setInterval(() => ring.beat(), task.heartbeatMs);
 
     const end = (): void => {
-      clearInterval(heartbeat);
       dispatcher.end();
       outbox.endDrain();
       post({ type: 'stopped', unsettled: dispatcher.unsettled + http.unsettled });

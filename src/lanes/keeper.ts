@@ -130,10 +130,11 @@ export class LaneKeeper {
   }
 
   private checkHeartbeat(): void {
-    const { lane } = this;
-    if (!lane.ready || !lane.hangs()) return;
-    this.events.hangs(lane);
-    this.terminate(lane);
+    for (const lane of [this.lane, this.incoming]) {
+      if (lane === undefined || lane.gone || !lane.hangs()) continue;
+      this.events.hangs(lane);
+      this.terminate(lane);
+    }
   }
 
   /**

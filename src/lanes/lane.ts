@@ -420,10 +420,11 @@ export class Lane implements JobOwner {
   /** To be called once in a beat's time. @returns true when the thread has not turned its event loop for too long */
   hangs(): boolean {
     const { heartbeat } = this.ring;
-    // Beats missed are counted, not milliseconds: while the whole process stands still, nobody hangs.
-    this.missedBeats = heartbeat === this.heartbeat ? this.missedBeats + 1 : 0;
+    // Beats missed are counted, not milliseconds: while the whole process stands still, nobody hangs. Nor does a thread
+    // that has not begun.
+    this.missedBeats = heartbeat === this.heartbeat && heartbeat !== 0 ? this.missedBeats + 1 : 0;
     this.heartbeat = heartbeat;
-    return this.missedBeats > BEATS_PER_TIMEOUT;
+    return this.missedBeats >= BEATS_PER_TIMEOUT;
   }
 
   // ── what it leaves ──

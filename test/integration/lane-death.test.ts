@@ -239,7 +239,7 @@ describe('a connection whose messages end lanes', () => {
   });
 
   test('by: hanging after it has awaited something, is closed with 1011', async () => {
-    const gateway = await startGateway('die.mjs', { lanes: 1, hangTimeoutMs: 200 });
+    const gateway = await startGateway('die.mjs', { lanes: 1, hangTimeoutMs: 400 });
     const other = await connect(gateway.port);
     const poison = await connect(gateway.port);
     for (let i = 0; i < 4; i++) poison.send('hang after await');

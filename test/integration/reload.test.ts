@@ -79,7 +79,7 @@ describe('reload', () => {
 
   test('waits for the hooks that run; what comes meanwhile is for the new code, after their replies', async () => {
     const { app, setVersion } = writeApp();
-    const gateway = await startGateway(app, { lanes: 1, drainTimeoutMs: 10_000 });
+    const gateway = await startGateway(app, { lanes: 1, drainTimeoutMs: 5_000 });
     const client = await connect(gateway.port);
     client.send('slow');
     for (let i = 0; i < 100; i++) client.send(`m${i}`);
@@ -121,9 +121,10 @@ describe('reload', () => {
     ['does not parse', 'export const version = ;'],
     ['throws when it is imported', 'throw new Error("no");'],
     ['lacks what it should export', 'export const other = 1;'],
+    ['hangs when it is imported', 'for (;;);'],
   ])('to code that %s is refused with its error, and the old code goes on', async (_, code) => {
     const { app, setVersion } = writeApp();
-    const gateway = await startGateway(app, { lanes: 2 });
+    const gateway = await startGateway(app, { lanes: 2, hangTimeoutMs: 1000 });
     const clients = await Promise.all([1, 2].map(() => connect(gateway.port)));
     for (const client of clients) client.send('a');
     for (const client of clients) expect(await client.next()).toBe('a 1 1');
