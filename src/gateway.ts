@@ -178,7 +178,6 @@ class Gateway implements RunningGateway {
             'lane hangs: its thread is ended',
           ),
         takeOver: (from, to) => this.takeover.carryOut(from, to),
-        retired: lane => this.requests.laneEnded(lane),
         replaced: lane => this.log.info({ lane: lane.index }, 'lane is back'),
         restartFailed: (index, error, nextTryMs) =>
           this.log.error({ lane: index, err: error, nextTryMs }, 'lane cannot start; will try again'),

@@ -68,6 +68,8 @@ export class Dispatcher {
   private readonly waits = new Map<LanePeer, Wait>();
   private readonly timeouts: NodeJS.Timeout | undefined;
   private stopped = false;
+  /** Whether connections are another lane's as soon as their hooks have settled. */
+  private handedOver = false;
   /** Whether there may be more in the ring. */
   private reading = false;
   private continuing = false;
@@ -125,6 +127,12 @@ export class Dispatcher {
   /** Reads no more and starts no more hooks of connections; those that wait are another lane's. */
   stop(): void {
     this.stopped = true;
+    this.handedOver = true;
+  }
+
+  /** The connections whose hooks have not settled. */
+  get runningSlots(): number[] {
+    return [...this.peers.all()].filter(({ running }) => running).map(({ slot }) => slot);
   }
 
   /** After `stop`, goes on with requests alone, from there on. */
@@ -355,7 +363,7 @@ export class Dispatcher {
   /** A hook has settled: runs what waited behind it, up to the next one that has to be waited for. */
   private settled(peer: LanePeer, settledType: number, settledLength: number): void {
     this.finishRunning(peer, settledType, settledLength);
-    for (let task = peer.firstTask; task !== undefined && !this.stopped; task = peer.firstTask) {
+    for (let task = peer.firstTask; task !== undefined && !this.handedOver; task = peer.firstTask) {
       peer.firstTask = task.next;
       if (task.next === undefined) peer.lastTask = undefined;
       const { type, flags, aux, block, offset, length } = task;
@@ -370,7 +378,14 @@ export class Dispatcher {
     }
     peer.running = false;
     this.unsettled--;
+    if (this.handedOver) this.leave(peer);
     this.progressed();
+  }
+
+  /** Nothing more of this connection is to be done here. */
+  private leave(peer: LanePeer): void {
+    this.peers.forget(peer);
+    this.outbox.record(Outbound.left, 0, 0, peer.slot, peer.tag);
   }
 
   /** The same as `finish`, for a hook that the connection's RUNNING cell knows of. */
@@ -398,8 +413,7 @@ export class Dispatcher {
         this.outbox.record(Outbound.released, 0, 0, peer.slot, peer.tag);
         break;
       case Inbound.leave:
-        this.peers.forget(peer);
-        this.outbox.record(Outbound.left, 0, 0, peer.slot, peer.tag);
+        this.leave(peer);
         break;
       case Inbound.finish:
         this.outbox.record(Outbound.finished, 0, 0, peer.slot, peer.tag);

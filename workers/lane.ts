@@ -124,18 +124,11 @@ function serve(
           break;
         case 'handOver':
           dispatcher.stop();
-          settleWithin(
-            command.withinMs,
-            () => dispatcher.unsettled,
-            () => {
-              outbox.endDrain();
-              post({ type: 'handedOver', unsettled: dispatcher.unsettled });
-            },
-          );
-          progressed();
+          outbox.endDrain();
+          post({ type: 'handedOver', running: dispatcher.runningSlots });
           break;
         case 'retire':
-          settleWithin(command.withinMs, () => http.unsettled, end);
+          settleWithin(command.withinMs, () => dispatcher.unsettled + http.unsettled, end);
           dispatcher.goOnFrom(command.from);
           break;
         case 'jobEnded':

@@ -30,6 +30,11 @@ export class Peers {
     return peer;
   }
 
+  /** This lane's own, as far as it has heard of them. */
+  *all(): Generator<LanePeer> {
+    for (const peer of this.own) if (peer !== undefined) yield peer;
+  }
+
   forget(peer: LanePeer): void {
     if (this.own[peer.slot] === peer) this.own[peer.slot] = undefined;
   }

@@ -46,16 +46,19 @@ export class Takeover {
   carryOut(from: Lane, to: Lane): void {
     const unsettled = from.gone ? this.countLost(from) : [];
     const remains = collect(from);
+    /** What came for connections that were on their way already: it goes behind what waited for them. */
+    const behind: Backlog[] = [];
     for (const connection of this.connections.all()) {
-      if (connection.lane === from) this.move(connection, to, remains.opening, remains.closing);
+      if (connection.lane !== from) continue;
+      if (connection.moving !== undefined) behind.push(connection.moving.held);
+      if (!from.gone && from.staying.has(connection.slot)) hold(connection, to.index);
+      else this.move(connection, to, remains.opening, remains.closing);
     }
     this.requests.takeOver(from, to, remains.tokens);
     // Before what waited goes on: what waited for one that is closed for it would end the next lane as well.
     if (from.gone) this.holdAgainst(from, unsettled);
     for (const record of remains.records) this.repeat(to, record);
-    for (const connection of this.connections.all()) {
-      if (connection.lane === to && connection.moving !== undefined) this.arrive(connection);
-    }
+    for (const held of behind) for (const record of held.records()) this.repeat(to, record);
   }
 
   /** Tells whose hook had not finished. @returns whose promise had not settled */
@@ -111,29 +114,19 @@ export class Takeover {
     const { lane, slot, tag } = connection;
     lane.post(Inbound.leave, 0, 0, slot, tag, NO_BYTES);
     connection.known = true;
-    connection.moving = { to, held: new Backlog(Number.POSITIVE_INFINITY) };
+    hold(connection, to);
   }
 
   /** The lane before is through with it. */
   left(slot: number, tag: number): void {
     const connection = this.connections.withSlot(slot, tag);
     if (connection?.moving === undefined) return;
-    const { lane: from, accepted } = connection;
-    const to = this.laneAt(connection.moving.to);
-    // All before `leave` is settled: what is still charged to the lane came while the connection moved.
+    const { lane: from, accepted, moving } = connection;
+    const to = this.laneAt(moving.to);
+    // What that lane was to do for it is settled: the rest that is charged to it is held here.
     from.discharge((accepted - this.connections.directory.settled(slot)) >>> 0);
     this.move(connection, to, NO_SLOTS, NO_SLOTS);
-    this.arrive(connection);
-  }
-
-  /** What came for a connection while it moved goes to its new lane. */
-  private arrive(connection: Connection): void {
-    const { held } = connection.moving as NonNullable<Connection['moving']>;
-    connection.moving = undefined;
-    for (; held.peek(); held.shift()) {
-      const { type, flags, aux, target, tag, payload } = held;
-      this.repeat(connection.lane, { type, flags, aux, target, tag, payload });
-    }
+    for (const record of moving.held.records()) this.repeat(to, record);
   }
 
   private move(
@@ -150,9 +143,11 @@ export class Takeover {
     if (connection.ws === undefined) {
       // Its close hook was under way, or is through; otherwise its record waits: also behind a move, as the last of all.
       const waits = closing.has(slot) || connection.moving?.held.empty === false;
+      connection.moving = undefined;
       if (!waits) this.connections.release(slot, tag);
       return;
     }
+    connection.moving = undefined;
     from.connections--;
     to.connections++;
     const topics = connection.topics > 0 ? connection.ws.getTopics() : [];
@@ -177,19 +172,22 @@ export class Takeover {
         return; // told by `move`
       case Inbound.leave:
         return; // it has left
-      case Inbound.message:
-      case Inbound.ping:
-      case Inbound.pong: {
-        const connection = this.connections.withSlot(target, tag);
-        if (connection?.cause === 'poison') return;
-        to.charge(connection, payload.length);
-        break;
-      }
-      case Inbound.drain:
-      case Inbound.finish:
-        if (this.connections.withSlot(target, tag)?.cause === 'poison') return;
-        break;
+      default:
+        this.repeatForConnection(to, { type, flags, aux, target, tag, payload });
+        return;
     }
+    to.post(type, flags, aux, target, tag, payload);
+  }
+
+  private repeatForConnection(to: Lane, { type, flags, aux, target, tag, payload }: WaitingRecord): void {
+    const connection = this.connections.withSlot(target, tag);
+    if (connection === undefined || (connection.cause === 'poison' && type !== Inbound.close)) return;
+    if (connection.moving !== undefined) {
+      connection.moving.held.push(type, flags, aux, target, tag, payload);
+      return;
+    }
+    if (type === Inbound.message || type === Inbound.ping || type === Inbound.pong)
+      to.charge(connection, payload.length);
     to.post(type, flags, aux, target, tag, payload);
   }
 }
@@ -215,4 +213,9 @@ function collect(from: Lane): Remains {
       remains.tokens.add(record.target);
   }
   return remains;
+}
+
+/** From now on what comes for the connection is held back, until its lane is through with it. */
+function hold(connection: Connection, to: number): void {
+  connection.moving = { to, held: new Backlog(Number.POSITIVE_INFINITY) };
 }

@@ -4,7 +4,7 @@
  * an object each.
  */
 import { RECORD_HEADER_BYTES } from '../wire/layout.js';
-import { aligned } from '../wire/ring.js';
+import { aligned, type WaitingRecord } from '../wire/ring.js';
 
 const BLOCK_BYTES = 64 * 1024;
 
@@ -94,6 +94,14 @@ export class Backlog {
     const block = this.blocks[this.first] as Block;
     const at = block.read + RECORD_HEADER_BYTES;
     return new Uint8Array(block.bytes.buffer, at, this.length);
+  }
+
+  /** Takes all records out, oldest first. */
+  *records(): Generator<WaitingRecord> {
+    for (; this.peek(); this.shift()) {
+      const { type, flags, aux, target, tag, payload } = this;
+      yield { type, flags, aux, target, tag, payload };
+    }
   }
 
   /** Drops the record at the head. */

@@ -30,14 +30,15 @@ export interface KeeperEvents {
   died(lane: Lane, error: unknown): void;
   /** The lane's thread has not turned its event loop for `hangTimeoutMs`, and is ended for it. */
   hangs(lane: Lane): void;
-  /** `to` comes after `from`, which has ended or reads no more: its connections and what waited for them are `to`'s. */
+  /**
+   * `to` comes after `from`, which has ended or reads no more: its connections and what waited for them are `to`'s. Told
+   * again when one that only read no more has ended too, for what was still its.
+   */
   takeOver(from: Lane, to: Lane): void;
   /** The lane that came after one that died is ready. */
   replaced(lane: Lane): void;
   /** The lane that was to come after one that died could not start either, and will be tried again. */
   restartFailed(index: number, error: unknown, nextTryMs: number): void;
-  /** A lane has ended that had been replaced before. */
-  retired(lane: Lane): void;
 }
 
 /**
@@ -105,7 +106,7 @@ export class LaneKeeper {
     this.others.delete(lane);
     if (this.stopping) return;
     if (lane === this.lane) this.succeed(lane, error);
-    else if (lane !== this.incoming) this.events.retired(lane);
+    else if (lane !== this.incoming) this.events.takeOver(lane, this.lane);
   }
 
   /** The lane has ended: another goes on at once with what it left. */
@@ -138,9 +139,9 @@ export class LaneKeeper {
   }
 
   /**
-   * Puts a lane with a fresh module graph in the place of the present one, which reads no more once that is ready, lets
-   * its hooks settle, and answers the requests that it has begun.
-   * @param withinMs for the hooks, and again for the requests; what has not settled then is cut off
+   * Puts a lane with a fresh module graph in the place of the present one, which reads no more once that is ready, and
+   * keeps only the connections whose hooks run and the requests that it has begun, until they are through.
+   * @param withinMs for those; what has not settled then is cut off
    * @throws {AppError} when the new one cannot start: then the present one goes on
    * @throws {ClosedError} once this keeper is stopping
    */
@@ -181,17 +182,17 @@ export class LaneKeeper {
     if (this.stopping) throw new ClosedError();
   }
 
-  /** @returns whether the lane has stopped at a point where another can go on, with no hook under way */
+  /** @returns whether the lane reads no more, so that another can go on; not where its thread is blocked */
   private async handsOver(lane: Lane, withinMs: number): Promise<boolean> {
     if (!lane.ready) return false;
-    lane.handOver(withinMs);
+    lane.handOver();
     const late = new AbortController();
-    const unsettled = await Promise.race([
-      lane.handedOver,
-      delay(withinMs + GRACE_MS, Number.POSITIVE_INFINITY, { signal: late.signal }),
+    const inTime = await Promise.race([
+      lane.handedOver.then(() => true),
+      delay(withinMs, false, { signal: late.signal }),
     ]);
     late.abort();
-    return unsettled === 0 && !lane.gone;
+    return inTime && !lane.gone;
   }
 
   /** Ends all that runs here: a lane that is ready once its hooks have settled, within the time. */

@@ -98,8 +98,10 @@ export class Lane implements JobOwner {
   gone = false;
   /** Resolves once the lane's task has ended and all that it had finished was delivered. */
   readonly ended: Promise<LaneEnd>;
-  /** Resolves once the lane reads no more, after `handOver`; with the number of hooks that had not settled. */
-  readonly handedOver: Promise<number>;
+  /** Resolves once the lane reads no more, after `handOver`, or has ended. */
+  readonly handedOver: Promise<void>;
+  /** Slots of connections that are this lane's until their hooks have settled, after it has handed over the others. */
+  staying: ReadonlySet<number> = new Set();
   /** Hooks that had not settled when the lane was asked to stop and its time ran out. */
   unsettled = 0;
 
@@ -121,7 +123,9 @@ export class Lane implements JobOwner {
     resolve() {},
     reject() {},
   };
-  private settleHandOver: (unsettled: number) => void = () => {};
+  private settleHandOver: () => void = () => {};
+  /** Whether what remained has been taken over. */
+  private leftBehind = false;
   private readonly generation: number;
   private heartbeat = 0;
   private missedBeats = 0;
@@ -364,7 +368,8 @@ export class Lane implements JobOwner {
         this.settleStart.reject(appError(message));
         break;
       case 'handedOver':
-        this.settleHandOver(message.unsettled);
+        this.staying = new Set(message.running);
+        this.settleHandOver();
         break;
       case 'job':
         this.events.job(this, message.request);
@@ -404,14 +409,15 @@ export class Lane implements JobOwner {
   }
 
   /** Asks the lane to read no more, so that another can go on; see `handedOver`. */
-  handOver(withinMs: number): void {
+  handOver(): void {
     this.endTurn();
-    this.port.postMessage({ type: 'handOver', withinMs } satisfies LaneCommand);
+    this.port.postMessage({ type: 'handOver' } satisfies LaneCommand);
   }
 
-  /** After `remains` were taken over: the lane may answer the requests that it has begun, and then ends. */
+  /** After `remains` were taken over: the lane may finish the hooks and requests that it has begun, and then ends. */
   retire(withinMs: number): void {
     this.externals = [];
+    this.leftBehind = true;
     // The lane must not stand behind what it can see.
     this.publish();
     this.port.postMessage({ type: 'retire', from: this.ring.end, withinMs } satisfies LaneCommand);
@@ -453,6 +459,7 @@ export class Lane implements JobOwner {
 
   /** The records that no hook has seen, oldest first. To be called once the lane has ended or handed over. */
   *remains(): Generator<WaitingRecord> {
+    if (this.leftBehind) return;
     yield* this.park.records();
     const from = this.ring.takenOrParked(this.park.lastFilled);
     const externals = this.externals.filter(({ end }) => ((end - from) | 0) > 0);
@@ -463,10 +470,7 @@ export class Lane implements JobOwner {
       }
       yield record;
     }
-    for (const { backlog } = this; backlog.peek(); backlog.shift()) {
-      const { type, flags, aux, target, tag, payload } = backlog;
-      yield { type, flags, aux, target, tag, payload };
-    }
+    yield* this.backlog.records();
   }
 
   /** Takes off this account what will wait on another lane's. */
@@ -490,7 +494,7 @@ export class Lane implements JobOwner {
     for (const batch of rest.sort((a, b) => (a.sequence - b.sequence) | 0)) this.deliver(batch.index);
     this.ready = false;
     this.gone = true;
-    this.settleHandOver(0);
+    this.settleHandOver();
     this.payloads.close();
     this.settleStart.reject(
       new AppError(`lane ${this.index} ended before it was ready: ${messageOf(error)}`),

@@ -20,9 +20,12 @@ export const WAKE = 0;
 export type LaneCommand =
   /** Read the ring to its end, let running hooks settle for at most this long, then end. */
   | { type: 'stop'; withinMs: number }
-  /** Read no more, let running hooks settle for at most this long, then say `handedOver`. */
-  | { type: 'handOver'; withinMs: number }
-  /** After `handedOver`: the ring up to there is another lane's now. Answer the requests begun, then end. */
+  /** Read no more, start no hook of a connection any more, and say `handedOver`. */
+  | { type: 'handOver' }
+  /**
+   * After `handedOver`: the ring up to there is another lane's now. Let hooks settle and answer requests for at most this
+   * long, then end.
+   */
   | { type: 'retire'; from: number; withinMs: number }
   /** This job has ended: with an outcome that its port holds, or without one, and why. */
   | { type: 'jobEnded'; id: number; failure: JobFailure | undefined };
@@ -38,7 +41,8 @@ export type LaneMessage =
   | { type: 'batchDropped'; index: number }
   | { type: 'park'; index: number; memory: SharedArrayBuffer }
   | { type: 'parkDropped'; index: number }
-  | { type: 'handedOver'; unsettled: number }
+  /** All that was sent is announced. For each connection in these slots `left` follows, once its hook has settled. */
+  | { type: 'handedOver'; running: number[] }
   | {
       type: 'log';
       level: 'debug' | 'info' | 'warn' | 'error';

@@ -63,6 +63,7 @@ export default {
       if (word === 'id') return void peer.send(peer.id);
       if (word === 'size') return void peer.send(`size ${text.length}`);
       if (word === 'never') return new Promise(() => {});
+      if (word === 'wait') return delay(Number(rest));
       if (word === 'block') return block(Number(rest));
       if (word === 'burst') {
         for (let i = 0; i < 5000; i++) peer.send(`${i} ${'x'.repeat(100)}`);

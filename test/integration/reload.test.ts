@@ -91,6 +91,46 @@ describe('reload', () => {
     await reloaded;
   });
 
+  test('does not let others wait for a hook that takes long, and that connection goes on after it, in order', async () => {
+    const { app, setVersion } = writeApp();
+    const gateway = await startGateway(app, { lanes: 1, drainTimeoutMs: 10_000 });
+    const slow = await connect(gateway.port);
+    const other = await connect(gateway.port);
+    slow.send('subscribe');
+    slow.send('slow');
+    for (let i = 0; i < 100; i++) slow.send(`m${i}`);
+    await until('all have arrived', () => gateway.stats.messages.in === 102);
+    setVersion('export const version = 2;');
+    await gateway.reload();
+    for (let i = 100; i < 200; i++) slow.send(`m${i}`);
+    other.send('quick');
+    expect(await other.next()).toBe('quick 2 1');
+    expect(slow.inbox).toEqual([]);
+    setVersion('export const version = 3;');
+    await gateway.reload();
+    expect(await slow.next()).toMatch(/^slow 1 /);
+    expect(await slow.next()).toBe('resumed 3');
+    for (let i = 0; i < 200; i++) expect(await slow.next()).toMatch(new RegExp(`^m${i} 3 `));
+    await gateway.publish('resumed', 'still subscribed');
+    expect(await slow.next()).toBe('still subscribed');
+    expect(gateway.stats.messages.lost).toBe(0);
+    for (const { waitingBytes } of gateway.stats.lanes) expect(waitingBytes).toBe(0);
+  });
+
+  test('runs the close hook of a connection that closed while its hook took long', async () => {
+    const gateway = await startGateway('die.mjs', { lanes: 1, drainTimeoutMs: 10_000 });
+    const watcher = await connect(gateway.port);
+    watcher.send('subscribe t');
+    const slow = await connect(gateway.port);
+    slow.send('wait 500');
+    watcher.send('hello');
+    await watcher.next();
+    await gateway.reload();
+    slow.socket.close(4000);
+    expect(await watcher.next()).toBe('closed 4000');
+    await until('its slot is free', () => gateway.stats.connections.open === 1);
+  });
+
   test('cuts off hooks that take too long, and tells so', async () => {
     const { app } = writeApp();
     const gateway = await startGateway(app, { lanes: 1, drainTimeoutMs: 100 });
