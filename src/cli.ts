@@ -216,10 +216,11 @@ async function serve(options: GatewayOptions, watch: boolean): Promise<void> {
       process.exit(FAILURE);
     });
   };
+  // What goes wrong is in the gateway's log, and the old code goes on. Before it listens there is no old code.
+  const reload = async (): Promise<void> => gateway?.reload().catch(() => {});
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
-  // What goes wrong is in the gateway's log, and the old code goes on.
-  const reload = async (): Promise<void> => gateway?.reload().catch(() => {});
+  process.on('SIGHUP', reload);
   if (watch) unwatch = watchApp(locateApp(options.app), reload);
   try {
     gateway = await createGateway(options);
@@ -227,7 +228,6 @@ async function serve(options: GatewayOptions, watch: boolean): Promise<void> {
     unwatch();
     throw error;
   }
-  process.on('SIGHUP', reload);
 }
 
 await main();

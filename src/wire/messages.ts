@@ -100,7 +100,7 @@ export interface LaneTask {
   heartbeatMs: number;
   /**
    * Whether to follow hooks through what they await and start, so that it is known which connection ends the thread. It
-   * costs every promise of the app something, so it is done only for a while after a lane ended nobody knows why.
+   * costs every promise of the app something, so it is done only by lanes that start soon after one ended nobody knows why.
    */
   attribute: boolean;
   /** Milliseconds after which a hook's promise is given up and its connection closed. 0: never. */
