@@ -12,23 +12,30 @@ export class Heartbeat {
   readonly #dead: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #heardAt = performance.now();
+  #isAsking = false;
 
   /** @param dead called once, pingInterval + pingTimeout after the last sign of life */
   constructor(socket: PingingWebSocket, options: HeartbeatOptions, dead: () => void) {
     this.#socket = socket;
     this.#options = options;
     this.#dead = dead;
-    socket.on('ping', () => this.heard());
-    socket.on('pong', () => this.heard());
+    const heard = (): void => this.heard();
+    socket.on('ping', heard);
+    socket.on('pong', heard);
     this.#listen();
   }
 
   /** Something came from the other side. */
   heard(): void {
     this.#heardAt = performance.now();
+    if (!this.#isAsking) return;
+    this.#isAsking = false;
+    clearTimeout(this.#timer);
+    this.#listen();
   }
 
   stop(): void {
+    this.#isAsking = false;
     clearTimeout(this.#timer);
   }
 
@@ -39,16 +46,11 @@ export class Heartbeat {
       this.#timer = setTimeout(() => this.#listen(), Math.ceil(rest));
       return;
     }
-    const askedAt = performance.now();
+    this.#isAsking = true;
     this.#socket.ping();
     // A process that slept finds timers and answers waiting, and timers come first: one more turn lets the answers in.
     this.#timer = setTimeout(() => {
-      this.#timer = setTimeout(() => this.#judge(askedAt), 0);
+      this.#timer = setTimeout(this.#dead, 0);
     }, this.#options.pingTimeout);
-  }
-
-  #judge(askedAt: number): void {
-    if (this.#heardAt >= askedAt) this.#listen();
-    else this.#dead();
   }
 }
