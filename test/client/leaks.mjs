@@ -74,7 +74,7 @@ async function heap() {
 
 for (const pipe of [process.stdout, process.stderr]) pipe.write(''); // so that they are there before
 const before = process.getActiveResourcesInfo();
-await run(rounds / 10); // what is made once, and compiled code
+await run(rounds / 2); // what is made once, and compiled code
 const usedBefore = await heap();
 await run(rounds);
 const grownBytes = (await heap()) - usedBefore;
