@@ -19,6 +19,7 @@ export class Connection {
   readonly #receive: (data: Incoming) => void;
   #settleOpened!: (opened: boolean) => void;
   #settleEnded!: (ended: Ended) => void;
+  #isOpen = false;
   #over = false;
   #cause: unknown;
   #heartbeat: Heartbeat | undefined;
@@ -39,9 +40,11 @@ export class Connection {
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => this.#open(heartbeat);
     socket.onmessage = (event: { data: Incoming }) => this.#hear(event.data);
-    // The close that follows ends it. Left in place after that: an error that nobody hears ends a Node process.
-    socket.onerror = (event: { error?: unknown }) => {
-      this.#cause ??= event.error;
+    // Left in place when it has ended: an error that nobody hears ends a Node process.
+    socket.onerror = ({ error }: { error?: unknown }) => {
+      this.#cause ??= error;
+      // A close follows, except in Node 22, whose WebSocket says no more when it could not connect.
+      if (!this.#isOpen) this.#end({ code: 1006, reason: '', cause: error });
     };
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       this.#end({ code, reason, cause: this.#cause });
@@ -66,6 +69,7 @@ export class Connection {
 
   #open(heartbeat: HeartbeatOptions): void {
     if (this.#over) return;
+    this.#isOpen = true;
     if (heartbeat.pingInterval > 0 && canPing(this.socket)) {
       this.#heartbeat = new Heartbeat(this.socket, heartbeat, () => {
         this.abandon(new Error(`no answer to a ping within ${heartbeat.pingTimeout} ms`));

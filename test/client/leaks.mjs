@@ -12,8 +12,12 @@ const url = process.argv[3];
 /** Takes connections and never answers. */
 const silent = createServer(socket => socket.on('error', () => {}).resume());
 await new Promise(resolve => silent.listen(0, '127.0.0.1', resolve));
+/** Nobody listens there any more. */
+const gone = createServer();
+await new Promise(resolve => gone.listen(0, '127.0.0.1', resolve));
+const nobodyUrl = `ws://127.0.0.1:${gone.address().port}`;
+await new Promise(resolve => gone.close(resolve));
 const silentUrl = `ws://127.0.0.1:${silent.address().port}`;
-const nobodyUrl = 'ws://127.0.0.1:1';
 
 const becomes = (client, state) =>
   new Promise(resolve => client.on('status', status => status.state === state && resolve()));
