@@ -110,7 +110,10 @@ describe('a client', () => {
     const errors: string[] = [];
     client.on('status', status => status.state === 'waiting' && errors.push(status.error.message));
     await client.ready;
-    expect(errors).toEqual([expect.stringContaining('no token today'), expect.stringMatching(/URL|nonsense/)]);
+    expect(errors).toEqual([
+      expect.stringContaining('no token today'),
+      expect.stringMatching(/URL|nonsense/),
+    ]);
   });
 
   test('aborts the signal of a url function that takes too long', async () => {
