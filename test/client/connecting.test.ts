@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { Backoff } from '../../dist/src/client/backoff.js';
-import { createClient } from '../../dist/src/client/index.js';
+import { type ClientOptions, createClient } from '../../dist/src/client/index.js';
 import { startGateway } from '../support/gateway.js';
 import { freePort, occupiedPort } from '../support/ports.js';
 import { becomes, FAST, failure, next, startClient, statesOf, take } from './clients.js';
@@ -274,7 +274,7 @@ describe('an option', () => {
     ['maxBuffered', 'ws://127.0.0.1', { maxBuffered: -1 }],
     ['unknown', 'ws://127.0.0.1', { retries: 5 }],
   ])('that cannot be is refused: %s', (_name, url, options) => {
-    expect(() => createClient(url, options)).toThrow(
+    expect(() => createClient(url, options as ClientOptions)).toThrow(
       expect.objectContaining({ code: 'ERR_THREADGATE_CLIENT_OPTION' }),
     );
   });
