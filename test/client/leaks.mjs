@@ -4,7 +4,11 @@
  */
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient } from '../../dist/src/client/index.js';
+import { WebSocket } from 'ws';
+import { createClient as create } from '../../dist/src/client/index.js';
+
+/** With `ws` on every Node: what the platform's WebSocket leaves behind is not ours. */
+const createClient = (url, options) => create(url, { ...options, WebSocket });
 
 const rounds = Number(process.argv[2]);
 const url = process.argv[3];
