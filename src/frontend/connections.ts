@@ -35,7 +35,7 @@ export class Connection {
   ws: WebSocket<SocketData> | undefined = undefined;
   slot = 0;
   tag = 0;
-  /** Inbound bytes taken in and known to be settled; see Lane.admit. */
+  /** Inbound bytes taken in and known to be settled; see LaneInbox.admit. */
   accepted = 0;
   settled = 0;
   /** Bytes that wait for the client, as last written to the directory. */
@@ -69,7 +69,7 @@ export class Connection {
   /** Sends a record to its lane: behind all others of this connection. */
   tell(type: number, flags: number, aux: number, payload: Uint8Array): void {
     this.known = true;
-    if (this.moving === undefined) this.lane.post(type, flags, aux, this.slot, this.tag, payload);
+    if (this.moving === undefined) this.lane.inbox.post(type, flags, aux, this.slot, this.tag, payload);
     else this.moving.held.push(type, flags, aux, this.slot, this.tag, payload);
   }
 }

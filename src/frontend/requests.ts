@@ -99,12 +99,12 @@ export class Requests {
   private dispatch(token: number, head: RequestHead, body: Uint8Array): void {
     const { lane, res } = this.pending.get(token) as Pending;
     const text = encodeHead(formatHead(head.method, head.target, '', '', '', head.headers));
-    if (!lane.admitRequest(text.length + body.length)) {
+    if (!lane.inbox.admitRequest(text.length + body.length)) {
       this.forget(token);
       refuse(res, 503, 'the gateway is overloaded\n');
       return;
     }
-    lane.post(Inbound.request, 0, 0, token, text.length, text, body);
+    lane.inbox.post(Inbound.request, 0, 0, token, text.length, text, body);
   }
 
   /** An upgrade that the app wants to decide on. */
@@ -115,12 +115,12 @@ export class Requests {
     const address = clientAddress(res);
     const token = this.expect(res, lane, false, { head, address, key, extensions, context });
     const text = encodeHead(formatHead(head.method, head.target, address, '', '', head.headers));
-    if (!lane.admitRequest(text.length)) {
+    if (!lane.inbox.admitRequest(text.length)) {
       this.forget(token);
       refuse(res, 503, 'the gateway is overloaded\n');
       return;
     }
-    lane.post(Inbound.upgrade, 0, 0, token, text.length, text);
+    lane.inbox.post(Inbound.upgrade, 0, 0, token, text.length, text);
   }
 
   /** Waits for a lane's answer. @returns the token */
@@ -133,7 +133,7 @@ export class Requests {
     this.inFlight?.add();
     res.onAborted(() => {
       const asked = this.pending.get(token)?.lane;
-      if (this.forget(token)) asked?.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
+      if (this.forget(token)) asked?.inbox.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
     });
     return token;
   }
@@ -235,7 +235,7 @@ export class Requests {
 
   private acknowledge(pending: Pending, token: number): void {
     if (pending.unacknowledged === 0 || this.pending.get(token) !== pending) return;
-    pending.lane.post(Inbound.writable, 0, 0, token, pending.unacknowledged, NO_BYTES);
+    pending.lane.inbox.post(Inbound.writable, 0, 0, token, pending.unacknowledged, NO_BYTES);
     pending.unacknowledged = 0;
   }
 
@@ -243,7 +243,7 @@ export class Requests {
     const { res, lane, handshake } = pending;
     if (handshake === undefined) return;
     const refuseAfterAll = (text: string): void => {
-      lane.post(Inbound.abort, 0, 0, batch.target, 0, NO_BYTES);
+      lane.inbox.post(Inbound.abort, 0, 0, batch.target, 0, NO_BYTES);
       refuse(res, 503, text, this.draining);
     };
     if (this.draining) return refuseAfterAll('the gateway is closing\n');

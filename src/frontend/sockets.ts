@@ -113,7 +113,7 @@ export class Sockets {
     connection.lane = lane;
     const token = connection.opening?.token ?? 0;
     if (lane.gone || !this.connections.open(connection, ws)) {
-      if (token !== 0) lane.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
+      if (token !== 0) lane.inbox.post(Inbound.abort, 0, 0, token, 0, NO_BYTES);
       ws.end(OVERFLOW_CODE, 'too many connections');
       return;
     }
@@ -128,7 +128,7 @@ export class Sockets {
     this.bytesIn += data.byteLength;
     if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit.message))
       return;
-    if (connection.lane.admit(connection, data.byteLength)) {
+    if (connection.lane.inbox.admit(connection, data.byteLength)) {
       connection.tell(Inbound.message, isBinary ? BINARY : 0, 0, new Uint8Array(data));
     } else {
       this.overflow(connection, ws);
@@ -140,7 +140,7 @@ export class Sockets {
     // uWebSockets has answered the ping by itself: also pongs may not pile up for a client that does not read.
     if (hook === 'ping' && !this.backpressure.check(connection)) return;
     if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit[hook])) return;
-    if (connection.lane.admit(connection, data.byteLength)) {
+    if (connection.lane.inbox.admit(connection, data.byteLength)) {
       connection.tell(type, 0, 0, new Uint8Array(data));
     } else {
       this.overflow(connection, ws);

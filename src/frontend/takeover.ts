@@ -112,7 +112,7 @@ export class Takeover {
   handOff(connection: Connection, to: number): void {
     if (connection.moving !== undefined || connection.ws === undefined || connection.lane.gone) return;
     const { lane, slot, tag } = connection;
-    lane.post(Inbound.leave, 0, 0, slot, tag, NO_BYTES);
+    lane.inbox.post(Inbound.leave, 0, 0, slot, tag, NO_BYTES);
     connection.known = true;
     hold(connection, to);
   }
@@ -124,7 +124,7 @@ export class Takeover {
     const { lane: from, accepted, moving } = connection;
     const to = this.laneAt(moving.to);
     // What that lane was to do for it is settled: the rest that is charged to it is held here.
-    from.discharge((accepted - this.connections.directory.settled(slot)) >>> 0);
+    from.inbox.discharge((accepted - this.connections.directory.settled(slot)) >>> 0);
     this.move(connection, to, NO_SLOTS, NO_SLOTS);
     for (const record of moving.held.records()) this.repeat(to, record);
   }
@@ -151,9 +151,9 @@ export class Takeover {
     from.connections--;
     to.connections++;
     const topics = connection.topics > 0 ? connection.ws.getTopics() : [];
-    for (const topic of topics) to.post(Inbound.topic, SUBSCRIBED, 0, slot, tag, Buffer.from(topic));
+    for (const topic of topics) to.inbox.post(Inbound.topic, SUBSCRIBED, 0, slot, tag, Buffer.from(topic));
     const resumes = to.has(HookBit.resume) && !opening.has(slot);
-    if (resumes) to.post(Inbound.resume, 0, 0, slot, tag, NO_BYTES);
+    if (resumes) to.inbox.post(Inbound.resume, 0, 0, slot, tag, NO_BYTES);
     connection.known ||= resumes || topics.length > 0;
   }
 
@@ -162,7 +162,7 @@ export class Takeover {
       case Inbound.request:
       case Inbound.upgrade:
         if (!this.requests.has(target)) return; // its client is gone
-        to.charge(undefined, payload.length);
+        to.inbox.charge(undefined, payload.length);
         break;
       case Inbound.abort:
       case Inbound.writable:
@@ -176,7 +176,7 @@ export class Takeover {
         this.repeatForConnection(to, { type, flags, aux, target, tag, payload });
         return;
     }
-    to.post(type, flags, aux, target, tag, payload);
+    to.inbox.post(type, flags, aux, target, tag, payload);
   }
 
   private repeatForConnection(to: Lane, { type, flags, aux, target, tag, payload }: WaitingRecord): void {
@@ -187,8 +187,8 @@ export class Takeover {
       return;
     }
     if (type === Inbound.message || type === Inbound.ping || type === Inbound.pong)
-      to.charge(connection, payload.length);
-    to.post(type, flags, aux, target, tag, payload);
+      to.inbox.charge(connection, payload.length);
+    to.inbox.post(type, flags, aux, target, tag, payload);
   }
 }
 
@@ -205,7 +205,7 @@ interface Remains {
 /** What no hook has seen, and whose first and last records are among it. */
 function collect(from: Lane): Remains {
   const remains: Remains = { records: [], opening: new Set(), closing: new Set(), tokens: new Set() };
-  for (const record of from.remains()) {
+  for (const record of from.inbox.remains()) {
     remains.records.push(record);
     if (record.type === Inbound.open) remains.opening.add(record.target);
     else if (record.type === Inbound.close) remains.closing.add(record.target);

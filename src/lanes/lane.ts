@@ -1,8 +1,7 @@
 /**
- * One lane as the main thread sees it: the producer's side of its ring, its port, and the account of what waits for it.
+ * One lane as the main thread sees it: its life, its port, the batches that it announces; and its inbox.
  *
- * Invariant: records reach the lane in the order of `post`. What finds no room in the ring waits in the backlog, and
- * while anything waits there, everything new goes behind it.
+ * Invariant: it has `ended` only once its thread is gone and everything that it had finished was delivered.
  */
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
@@ -18,29 +17,17 @@ import {
   type LaneMessage,
   type LaneTask,
   ROOM,
-  WAKE,
-  type WireError,
 } from '../wire/messages.js';
-import { ParkReader } from '../wire/park.js';
-import { EXTERNAL, RECORD_COST_BYTES } from '../wire/records.js';
-import { createRingMemory, doneMark, largestPayload, RingWriter, type WaitingRecord } from '../wire/ring.js';
-import { Backlog } from './backlog.js';
+import { createRingMemory, doneMark, RingWriter } from '../wire/ring.js';
+import { appError } from './app-error.js';
+import { type InboxLimits, LaneInbox } from './inbox.js';
 
-/** A connection's side of the account: bytes taken in, and bytes known to be settled, both modulo 2³². */
-export interface InboundAccount {
-  readonly slot: number;
-  accepted: number;
-  settled: number;
-}
-
-export interface LaneLimits {
+export interface LaneLimits extends InboxLimits {
   ringBytes: number;
   hangTimeoutMs: number;
   hookTimeoutMs: number;
   /** Ends when the gateway does. */
   ending: ContextHandle;
-  maxInboundPerConnection: number;
-  maxInboundPerLane: number;
 }
 
 export interface LaneEvents {
@@ -73,13 +60,6 @@ export interface LaneEnd {
   error: unknown;
 }
 
-/**
- * Bytes of records after which they are made visible though the turn goes on, so that lane and main thread work side by
- * side; but only where the next record is of another connection, so that one connection's messages, and so its replies,
- * stay together.
- */
-const PUBLISH_BYTES = 48 * 1024;
-
 export class Lane implements JobOwner {
   /** Connections that live here. Kept by the frontend. */
   connections = 0;
@@ -105,27 +85,19 @@ export class Lane implements JobOwner {
   /** Hooks that had not settled when the lane was asked to stop and its time ran out. */
   unsettled = 0;
 
+  /** What is on its way to it, or waits for it. */
+  readonly inbox: LaneInbox;
+
   private readonly ring: RingWriter;
   private readonly port: MessagePort;
   private readonly payloads: MessagePort;
   private readonly batches = new Map<number, BatchReader>();
-  private readonly park = new ParkReader();
-  /** Payloads of records in the ring that are too large for it, and where those records end. */
-  private externals: { end: number; payload: Uint8Array }[] = [];
-  private readonly backlog: Backlog;
-  private readonly largest: number;
-  private accepted = 0;
-  private settled = 0;
-  private turnScheduled = false;
-  private lastTarget = 0;
   private readonly started: Promise<void>;
   private settleStart: { resolve: () => void; reject: (error: AppError) => void } = {
     resolve() {},
     reject() {},
   };
   private settleHandOver: () => void = () => {};
-  /** Whether what remained has been taken over. */
-  private leftBehind = false;
   private readonly generation: number;
   private heartbeat = 0;
   private missedBeats = 0;
@@ -137,8 +109,8 @@ export class Lane implements JobOwner {
     readonly index: number,
     app: string,
     memory: DirectoryMemory,
-    private readonly directory: DirectoryWriter,
-    private readonly limits: LaneLimits,
+    directory: DirectoryWriter,
+    limits: LaneLimits,
     private readonly events: LaneEvents,
     run: (task: LaneTask) => Promise<void>,
     { hooksBefore, attribute, generation }: LaneOrigin = FIRST,
@@ -147,12 +119,11 @@ export class Lane implements JobOwner {
     this.generation = generation;
     const ring = createRingMemory(limits.ringBytes);
     this.ring = new RingWriter(ring);
-    this.largest = largestPayload(limits.ringBytes);
-    this.backlog = new Backlog(this.largest);
     const main = new MessageChannel();
     const payloads = new MessageChannel();
     this.port = main.port1;
     this.payloads = payloads.port1;
+    this.inbox = new LaneInbox(this, this.ring, this.port, this.payloads, directory, limits);
     this.port.on('message', (message: number | LaneMessage) => this.receive(message));
     // The other end closes when its thread has ended, and not before: only then is what it wrote its last word.
     const closed = once(this.port, 'close');
@@ -200,144 +171,13 @@ export class Lane implements JobOwner {
     return (this.hooks & bit) !== 0;
   }
 
-  // ── inbound ──
-
-  /**
-   * May this connection's message still be taken in? If so it is charged to the connection and the lane, until the
-   * lane says that its hook has settled.
-   *
-   * Within its own bound a connection may always have one message waiting, however large. When the lane as a whole is
-   * over its bound, only what stays within the connection's equal share of it is taken in, so that one flood cannot shut
-   * out the others; what waits is therefore bounded by twice the lane's bound.
-   */
-  admit(account: InboundAccount, payloadLength: number): boolean {
-    const bytes = payloadLength + RECORD_COST_BYTES;
-    const { maxInboundPerConnection, maxInboundPerLane } = this.limits;
-    let waiting = (account.accepted - account.settled) >>> 0;
-    if (waiting + bytes > maxInboundPerConnection) {
-      waiting = this.refresh(account);
-      if (waiting > 0 && waiting + bytes > maxInboundPerConnection) return false;
-    }
-    if (this.waiting + bytes > maxInboundPerLane) {
-      this.settled = this.ring.settled;
-      waiting = this.refresh(account);
-      const share = maxInboundPerLane / Math.max(1, this.connections);
-      if (this.waiting + bytes > maxInboundPerLane && waiting + bytes > share) return false;
-    }
-    account.accepted = (account.accepted + bytes) | 0;
-    this.accepted = (this.accepted + bytes) | 0;
-    return true;
-  }
-
-  /** Charges a request to the lane. @returns false when the lane is over its bound */
-  admitRequest(bytes: number): boolean {
-    const charged = bytes + RECORD_COST_BYTES;
-    if (this.waiting + charged > this.limits.maxInboundPerLane) {
-      this.settled = this.ring.settled;
-      if (this.waiting + charged > this.limits.maxInboundPerLane) return false;
-    }
-    this.accepted = (this.accepted + charged) | 0;
-    return true;
-  }
-
-  private refresh(account: InboundAccount): number {
-    account.settled = this.directory.settled(account.slot);
-    return (account.accepted - account.settled) >>> 0;
-  }
-
-  /** Inbound bytes whose hooks have not settled, as far as known. */
-  private get waiting(): number {
-    return (this.accepted - this.settled) >>> 0;
-  }
-
-  /** Sends one record to the lane; its payload is `first` and then `second`. */
-  post(
-    type: number,
-    flags: number,
-    aux: number,
-    target: number,
-    tag: number,
-    first: Uint8Array,
-    second?: Uint8Array,
-  ): void {
-    if (target !== this.lastTarget) {
-      this.lastTarget = target;
-      if (this.ring.unpublished > PUBLISH_BYTES) this.publish();
-    }
-    const length = second === undefined ? first.length : first.length + second.length;
-    if (
-      this.backlog.empty &&
-      length <= this.largest &&
-      this.ring.begin(type, flags, aux, target, tag, length)
-    ) {
-      const { bytes, offset } = this.ring;
-      bytes.set(first, offset);
-      if (second !== undefined) bytes.set(second, offset + first.length);
-    } else {
-      this.backlog.push(type, flags, aux, target, tag, first, second);
-      this.refill();
-    }
-    if (!this.turnScheduled) {
-      this.turnScheduled = true;
-      setImmediate(this.endTurn);
-    }
-  }
-
-  /** Makes the records written so far visible, and wakes the lane if it sleeps. */
-  private publish(): void {
-    if (this.ring.unpublished > 0 && this.ring.publish()) this.port.postMessage(WAKE);
-  }
-
-  /** Once per turn of the event loop. */
-  private readonly endTurn = (): void => {
-    this.turnScheduled = false;
-    this.publish();
-  };
-
-  /** Moves what waits into the ring, as far as there is room. */
-  private refill(): void {
-    this.moveBacklog();
-    if (this.backlog.empty) return;
-    // The lane may have made room before it could see that we starve, and then tells nobody: so look once more.
-    this.ring.starve();
-    this.moveBacklog();
-  }
-
-  private moveBacklog(): void {
-    const { backlog, ring } = this;
-    while (backlog.peek()) {
-      const { type, flags, aux, target, tag, length } = backlog;
-      const external = length > this.largest;
-      if (!ring.begin(type, external ? flags | EXTERNAL : flags, aux, target, tag, external ? 0 : length))
-        return;
-      const { payload } = backlog;
-      backlog.shift();
-      // Its block holds nothing else (see Backlog), and is shared: kept here for another lane, should this one end.
-      if (external) {
-        this.payloads.postMessage(payload);
-        this.externals.push({ end: ring.end, payload });
-      } else {
-        ring.bytes.set(payload, ring.offset);
-      }
-    }
-  }
-
-  private dropTakenExternals(): void {
-    const { taken } = this.ring;
-    while (this.externals.length > 0 && ((taken - (this.externals[0]?.end ?? 0)) | 0) >= 0)
-      this.externals.shift();
-  }
-
   // ── outbound and control ──
 
   private receive(message: number | LaneMessage): void {
     if (typeof message === 'number') {
-      if (this.externals.length > 0) this.dropTakenExternals();
-      if (message !== ROOM) this.deliver(message);
-      else {
-        this.refill();
-        this.endTurn();
-      }
+      this.inbox.progressed();
+      if (message === ROOM) this.inbox.refill();
+      else this.deliver(message);
       return;
     }
     switch (message.type) {
@@ -348,10 +188,10 @@ export class Lane implements JobOwner {
         this.batches.delete(message.index);
         break;
       case 'park':
-        this.park.add(message.index, message.memory);
+        this.inbox.park.add(message.index, message.memory);
         break;
       case 'parkDropped':
-        this.park.drop(message.index);
+        this.inbox.park.drop(message.index);
         break;
       case 'log':
         this.events.log(this, message);
@@ -403,23 +243,22 @@ export class Lane implements JobOwner {
 
   /** Asks the lane to end. @returns how it ended */
   stop(withinMs: number): Promise<LaneEnd> {
-    this.endTurn();
+    this.inbox.publish();
     this.port.postMessage({ type: 'stop', withinMs } satisfies LaneCommand);
     return this.ended;
   }
 
   /** Asks the lane to read no more, so that another can go on; see `handedOver`. */
   handOver(): void {
-    this.endTurn();
+    this.inbox.publish();
     this.port.postMessage({ type: 'handOver' } satisfies LaneCommand);
   }
 
-  /** After `remains` were taken over: the lane may finish the hooks and requests that it has begun, and then ends. */
+  /** After what remained was taken over: the lane may finish the hooks and requests that it has begun, and then ends. */
   retire(withinMs: number): void {
-    this.externals = [];
-    this.leftBehind = true;
     // The lane must not stand behind what it can see.
-    this.publish();
+    this.inbox.publish();
+    this.inbox.abandon();
     this.port.postMessage({ type: 'retire', from: this.ring.end, withinMs } satisfies LaneCommand);
   }
 
@@ -457,34 +296,6 @@ export class Lane implements JobOwner {
     return blamed.tag === 0 ? undefined : blamed;
   }
 
-  /** The records that no hook has seen, oldest first. To be called once the lane has ended or handed over. */
-  *remains(): Generator<WaitingRecord> {
-    if (this.leftBehind) return;
-    yield* this.park.records();
-    const from = this.ring.takenOrParked(this.park.lastFilled);
-    const externals = this.externals.filter(({ end }) => ((end - from) | 0) > 0);
-    for (const record of this.ring.recordsFrom(from)) {
-      if ((record.flags & EXTERNAL) !== 0) {
-        record.flags &= ~EXTERNAL;
-        record.payload = externals.shift()?.payload as Uint8Array;
-      }
-      yield record;
-    }
-    yield* this.backlog.records();
-  }
-
-  /** Takes off this account what will wait on another lane's. */
-  discharge(bytes: number): void {
-    this.accepted = (this.accepted - bytes) | 0;
-  }
-
-  /** Puts what was charged to a lane that has ended on this one's account, as far as it waits. */
-  charge(account: InboundAccount | undefined, payloadLength: number): void {
-    const bytes = payloadLength + RECORD_COST_BYTES;
-    if (account !== undefined) account.accepted = (account.accepted + bytes) | 0;
-    this.accepted = (this.accepted + bytes) | 0;
-  }
-
   /**
    * The lane's thread is gone or its task has returned, and its port is read to the end. Delivers what stands committed
    * in batches that it had no time to announce.
@@ -511,34 +322,8 @@ export class Lane implements JobOwner {
     backlogBytes: number;
     waitingBytes: number;
   } {
-    this.settled = this.ring.settled;
-    return {
-      connections: this.connections,
-      requests: this.requests,
-      ringFill: this.ring.fill / this.ring.capacity,
-      backlogBytes: this.backlog.bytes,
-      waitingBytes: this.waiting,
-    };
+    return { connections: this.connections, requests: this.requests, ...this.inbox.stats };
   }
-}
-
-function appError(message: Extract<LaneMessage, { type: 'failed' }>): AppError {
-  const cause = new Error(message.error.message);
-  cause.name = message.error.name;
-  if (message.error.stack !== undefined) cause.stack = message.error.stack;
-  return new AppError(
-    message.reason === 'import'
-      ? `the app failed while it was imported: ${message.error.name}: ${inOneLine(message.error)}`
-      : message.error.message,
-    { cause },
-  );
-}
-
-/** The message's first line, and where it came from. The rest is in the cause. */
-function inOneLine({ message, stack = '' }: WireError): string {
-  const first = message.split('\n', 1)[0] as string;
-  const place = /\(?(file:\/\/[^\s)]+:\d+(?::\d+)?)/.exec(stack.replace(message, ''))?.[1];
-  return place === undefined ? first : `${first} (${place.replace('file://', '')})`;
 }
 
 function messageOf(error: unknown): string {

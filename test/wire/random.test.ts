@@ -170,7 +170,7 @@ test(`records of every size go to a lane and come back in its batches (TEST_SEED
     const { type, flags, aux, target, tag, length } = sent.next();
     sent.fill(scratch, 0);
     const cut = pauses.between(0, length);
-    lane.post(type, flags, aux, target, tag, scratch.subarray(0, cut), scratch.subarray(cut, length));
+    lane.inbox.post(type, flags, aux, target, tag, scratch.subarray(0, cut), scratch.subarray(cut, length));
     // Let the backlog shrink now and then, and grow in between.
     if (lane.stats.backlogBytes > 20_000_000 || pauses.chance(0.001)) await turn();
   }

@@ -1,0 +1,22 @@
+/** What went wrong with an app on a lane, as the main thread tells it. */
+import { AppError } from '../errors.js';
+import type { LaneMessage, WireError } from '../wire/messages.js';
+
+export function appError(message: Extract<LaneMessage, { type: 'failed' }>): AppError {
+  const cause = new Error(message.error.message);
+  cause.name = message.error.name;
+  if (message.error.stack !== undefined) cause.stack = message.error.stack;
+  return new AppError(
+    message.reason === 'import'
+      ? `the app failed while it was imported: ${message.error.name}: ${inOneLine(message.error)}`
+      : message.error.message,
+    { cause },
+  );
+}
+
+/** The message's first line, and where it came from. The rest is in the cause. */
+function inOneLine({ message, stack = '' }: WireError): string {
+  const first = message.split('\n', 1)[0] as string;
+  const place = /\(?(file:\/\/[^\s)]+:\d+(?::\d+)?)/.exec(stack.replace(message, ''))?.[1];
+  return place === undefined ? first : `${first} (${place.replace('file://', '')})`;
+}
