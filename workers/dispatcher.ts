@@ -13,7 +13,8 @@ import { ROOM } from '../src/wire/messages.js';
 import { type ParkPlace, ParkWriter } from '../src/wire/park.js';
 import { EXTERNAL, Inbound, Outbound, RECORD_COST_BYTES } from '../src/wire/records.js';
 import { doneMark, type RingReader } from '../src/wire/ring.js';
-import { type HookRunner, hookName } from './hooks.js';
+import { HookTimeouts } from './hook-timeouts.js';
+import type { HookRunner } from './hooks.js';
 import type { HttpHandler } from './http.js';
 import type { Outbox } from './outbox.js';
 import type { LanePeer } from './peer.js';
@@ -29,13 +30,6 @@ export interface HookTask {
   length: number;
   place: ParkPlace;
   next: HookTask | undefined;
-}
-
-/** A hook whose promise has not settled. */
-interface Wait {
-  type: number;
-  length: number;
-  since: number;
 }
 
 /** Milliseconds of a drain after which the thread's other work (timers, sockets of its own) gets its turn. */
@@ -56,17 +50,12 @@ const QUICK_MS = 0.02;
 /** Turns of the microtask queue that a hook gets to settle before what comes behind it is parked. */
 const YIELD_TURNS = 4;
 
-const HOOK_TIMED_OUT_CODE = 1011;
-const HOOK_TIMED_OUT_REASON = 'a hook did not settle in time';
-
 export class Dispatcher {
   /** Connections whose hook has not settled. */
   unsettled = 0;
 
   private readonly park: ParkWriter;
-  /** Hooks that have not settled; kept where there is a timeout. */
-  private readonly waits = new Map<LanePeer, Wait>();
-  private readonly timeouts: NodeJS.Timeout | undefined;
+  private readonly timeouts: HookTimeouts | undefined;
   private stopped = false;
   /** Whether connections are another lane's as soon as their hooks have settled. */
   private handedOver = false;
@@ -100,8 +89,8 @@ export class Dispatcher {
     private readonly peers: Peers,
     private readonly hooks: HookRunner,
     private readonly http: HttpHandler,
-    private readonly log: Log,
-    private readonly hookTimeoutMs: number,
+    log: Log,
+    hookTimeoutMs: number,
     /** Called whenever a drain has emptied the ring or a hook has settled after its drain. */
     private readonly progressed: () => void,
   ) {
@@ -109,9 +98,7 @@ export class Dispatcher {
       parkAdded: (index, memory) => port.postMessage({ type: 'park', index, memory }),
       parkDropped: index => port.postMessage({ type: 'parkDropped', index }),
     });
-    if (hookTimeoutMs > 0) {
-      this.timeouts = setInterval(() => this.giveUpHooks(), Math.max(1, hookTimeoutMs / 4)).unref();
-    }
+    this.timeouts = hookTimeoutMs > 0 ? new HookTimeouts(hookTimeoutMs, log) : undefined;
   }
 
   /** The main thread says that there is something in the ring. */
@@ -145,7 +132,7 @@ export class Dispatcher {
 
   /** Ends what would keep this dispatcher going. */
   end(): void {
-    clearInterval(this.timeouts);
+    this.timeouts?.stop();
   }
 
   private readonly beginDrain = (): void => {
@@ -270,7 +257,7 @@ export class Dispatcher {
     this.load();
     ring.take(ring.target, ring.tag);
     const { type, flags, aux } = ring;
-    const result = this.run(peer, type, flags, aux, this.block, this.offset, this.length);
+    const result = this.hooks.run(peer, type, flags, aux, this.block, this.offset, this.length);
     if (result === undefined) this.finish(peer, type, this.length);
     else this.wait(peer, result, type, this.length);
     return true;
@@ -309,19 +296,6 @@ export class Dispatcher {
     peer.lastTask = task;
   }
 
-  private run(
-    peer: LanePeer,
-    type: number,
-    flags: number,
-    aux: number,
-    block: Buffer,
-    offset: number,
-    length: number,
-  ): Promise<void> | undefined {
-    if (peer.givenUp && type !== Inbound.close) return undefined;
-    return this.hooks.run(peer, type, flags, aux, block, offset, length);
-  }
-
   private wait(peer: LanePeer, result: Promise<void>, type: number, length: number): void {
     this.directory.setRunning(peer.slot, true);
     peer.running = true;
@@ -331,33 +305,8 @@ export class Dispatcher {
 
   private await(peer: LanePeer, result: Promise<void>, type: number, length: number): void {
     this.yielded = false;
-    if (this.hookTimeoutMs === 0) {
-      result.then(() => this.settled(peer, type, length));
-      return;
-    }
-    const wait = { type, length, since: performance.now() };
-    this.waits.set(peer, wait);
-    result.then(() => {
-      if (this.waits.get(peer) !== wait) return; // given up
-      this.waits.delete(peer);
-      this.settled(peer, type, length);
-    });
-  }
-
-  private giveUpHooks(): void {
-    const latest = performance.now() - this.hookTimeoutMs;
-    for (const [peer, { type, length, since }] of this.waits) {
-      if (since > latest) continue;
-      this.waits.delete(peer);
-      const hook = hookName(type);
-      this.log.error(`the ${hook} hook did not settle within ${this.hookTimeoutMs} ms`, {
-        connection: peer.id,
-        hook,
-      });
-      peer.givenUp = true;
-      peer.close(HOOK_TIMED_OUT_CODE, HOOK_TIMED_OUT_REASON);
-      this.settled(peer, type, length);
-    }
+    const settled = (): void => this.settled(peer, type, length);
+    result.then(this.timeouts === undefined ? settled : this.timeouts.watch(peer, type, settled));
   }
 
   /** A hook has settled: runs what waited behind it, up to the next one that has to be waited for. */
@@ -369,7 +318,7 @@ export class Dispatcher {
       const { type, flags, aux, block, offset, length } = task;
       this.directory.setRunning(peer.slot, true);
       this.park.begin(task.place);
-      const result = this.run(peer, type, flags, aux, block, offset, length);
+      const result = this.hooks.run(peer, type, flags, aux, block, offset, length);
       if (result !== undefined) {
         this.await(peer, result, type, length);
         return;

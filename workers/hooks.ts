@@ -24,6 +24,7 @@ export class HookRunner {
     offset: number,
     length: number,
   ): Promise<void> | undefined {
+    if (peer.givenUp && type !== Inbound.close) return undefined;
     const { hooks } = this;
     try {
       switch (type) {
