@@ -33,7 +33,7 @@ import { context } from './sync/index.js';
 import { encodeData } from './wire/data.js';
 import { createDirectoryMemory } from './wire/directory.js';
 import { JobCalls } from './wire/job-calls.js';
-import { HookBit, TOPIC_SEPARATOR } from './wire/records.js';
+import { HookBit, hookName, Inbound, TOPIC_SEPARATOR } from './wire/records.js';
 import { checkName } from './wire/topics.js';
 
 /**
@@ -136,8 +136,14 @@ class Gateway implements RunningGateway {
       opening => this.connections.hasRoomFor(opening),
     );
     this.takeover = new Takeover(this.connections, this.requests, index => this.lanes.at(index), {
-      lost: connection =>
-        this.warn(connection, 'a message is lost: its lane ended while a hook was handling it', {}),
+      lost: (connection, type) =>
+        this.warn(
+          connection,
+          type === Inbound.message
+            ? 'a message is lost: its lane ended while a hook was handling it'
+            : 'a hook was cut off: its lane ended',
+          { hook: hookName(type) },
+        ),
       poisoned: connection => this.warn(connection, 'its messages end lanes: closed with 1011', {}),
     });
     this.jobs = new Jobs(options);

@@ -22,7 +22,7 @@ export function attributed(
   blame: (peer: LanePeer | undefined) => void,
 ): Partial<Hooks> {
   const peers = new AsyncLocalStorage<LanePeer>();
-  createHook({ before: () => blame(peers.getStore()) }).enable();
+  createHook({ before: () => blame(peers.getStore()), after: () => blame(undefined) }).enable();
   const tell = (): void => {
     const peer = peers.getStore();
     if (peer !== undefined) blame(peer);

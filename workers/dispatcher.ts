@@ -297,7 +297,7 @@ export class Dispatcher {
   }
 
   private wait(peer: LanePeer, result: Promise<void>, type: number, length: number): void {
-    this.directory.setRunning(peer.slot, true);
+    this.directory.setRunning(peer.slot, type);
     peer.running = true;
     this.unsettled++;
     this.await(peer, result, type, length);
@@ -316,7 +316,7 @@ export class Dispatcher {
       peer.firstTask = task.next;
       if (task.next === undefined) peer.lastTask = undefined;
       const { type, flags, aux, block, offset, length } = task;
-      this.directory.setRunning(peer.slot, true);
+      this.directory.setRunning(peer.slot, type);
       this.park.begin(task.place);
       const result = this.hooks.run(peer, type, flags, aux, block, offset, length);
       if (result !== undefined) {
@@ -341,7 +341,7 @@ export class Dispatcher {
   private finishRunning(peer: LanePeer, type: number, length: number): void {
     // In this order: what it sent must not be lost without the cell telling. And after `finish` the slot may be another's.
     this.outbox.commit();
-    this.directory.setRunning(peer.slot, false);
+    this.directory.setRunning(peer.slot, 0);
     this.finish(peer, type, length);
   }
 

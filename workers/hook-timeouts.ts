@@ -1,6 +1,6 @@
 /** Gives up hooks whose promise does not settle in time: their connection is closed, and only its close hook still runs. */
 import type { Log } from '../src/app.js';
-import { hookName } from './hooks.js';
+import { hookName } from '../src/wire/records.js';
 import type { LanePeer } from './peer.js';
 
 const TIMED_OUT_CODE = 1011;

@@ -1,7 +1,7 @@
 /** Runs the app's hooks for one record, and sees to what they throw. */
 import type { HookError, Hooks, Log, PeerContext } from '../src/app.js';
 import { HookFailure } from '../src/errors.js';
-import { BINARY, Inbound, SUBSCRIBED } from '../src/wire/records.js';
+import { BINARY, hookName, Inbound, SUBSCRIBED } from '../src/wire/records.js';
 import { topicOf } from '../src/wire/topics.js';
 import type { HttpHandler } from './http.js';
 import { LaneMessage } from './message.js';
@@ -98,9 +98,4 @@ function nothing(): void {}
 
 function bytesAt(block: Buffer, offset: number, length: number): Uint8Array {
   return new Uint8Array(block.buffer, block.byteOffset + offset, length);
-}
-
-/** The name of the hook that a record is for. */
-export function hookName(type: number): string {
-  return Object.entries(Inbound).find(([, value]) => value === type)?.[0] ?? String(type);
 }

@@ -51,7 +51,7 @@ export class Connection {
   /** Set while it goes from one lane to another that both live: where to, and what came for it meanwhile. */
   moving: { to: number; held: Backlog } | undefined = undefined;
   /** When its messages ended a lane, or may have, in milliseconds of `performance.now()`. */
-  strikes: readonly { time: number; sure: boolean }[] = NO_STRIKES;
+  strikes: readonly { time: number; weight: number }[] = NO_STRIKES;
   /** The writer's list of this connection's frames in the batch at hand; see writer.ts. */
   firstFrame = -1;
   lastFrame = -1;

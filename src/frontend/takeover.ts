@@ -6,7 +6,7 @@
  */
 import { Backlog } from '../lanes/backlog.js';
 import type { Lane } from '../lanes/lane.js';
-import { HookBit, Inbound, SUBSCRIBED } from '../wire/records.js';
+import { HOOK_RECORDS, HookBit, Inbound, SUBSCRIBED } from '../wire/records.js';
 import type { WaitingRecord } from '../wire/ring.js';
 import type { Connection, Connections } from './connections.js';
 import type { Requests } from './requests.js';
@@ -14,25 +14,21 @@ import type { Requests } from './requests.js';
 const NO_BYTES = new Uint8Array(0);
 const NO_SLOTS: ReadonlySet<number> = new Set();
 
-/**
- * A connection whose messages end a lane so often within so many milliseconds is closed. It may only have been suspected
- * once: lanes attribute what happens from then on.
- */
+/** A connection whose messages end a lane so often within so many milliseconds is closed. */
 const STRIKES = 3;
-const SURE_STRIKES = 2;
 const STRIKES_WITHIN_MS = 60_000;
 const POISON_CODE = 1011;
 const POISON_REASON = 'its messages ended the handler';
 
 export interface TakeoverEvents {
-  /** What a hook of this connection was handling when its lane ended is lost. */
-  lost(connection: Connection): void;
+  /** What a hook of this connection was handling when its lane ended is lost. @param type of the record */
+  lost(connection: Connection, type: number): void;
   /** The connection's messages have ended lanes too often; it is closed. */
   poisoned(connection: Connection): void;
 }
 
 export class Takeover {
-  /** Records that a hook had begun and not finished when its lane ended. */
+  /** Messages that a hook was handling when its lane ended. */
   lost = 0;
 
   constructor(
@@ -66,31 +62,38 @@ export class Takeover {
     const { executing } = lane;
     const { directory } = this.connections;
     const running = [...this.connections.all()].filter(
-      ({ lane: owner, slot }) => owner === lane && directory.isRunning(slot),
+      ({ lane: owner, slot }) => owner === lane && directory.running(slot) !== 0,
     );
-    const onThread = executing && this.connections.withSlot(executing.slot, executing.tag);
-    const lost = new Set(onThread === undefined ? running : [onThread, ...running]);
-    this.lost += lost.size;
-    for (const connection of lost) this.events.lost(connection);
+    const lost = new Map(running.map(connection => [connection, directory.running(connection.slot)]));
+    if (executing !== undefined) {
+      const onThread = this.connections.withSlot(executing.slot, executing.tag);
+      if (onThread !== undefined) lost.set(onThread, executing.type);
+    }
+    for (const [connection, type] of lost) {
+      if (type === Inbound.message) this.lost++;
+      if (HOOK_RECORDS.has(type)) this.events.lost(connection, type);
+    }
     return running;
   }
 
+  /** Where nobody knows whose it was, each suspect bears its part: one of many is soon innocent. */
   private holdAgainst(lane: Lane, unsettled: Connection[]): void {
     const { blamed } = lane;
     if (blamed === undefined) {
-      for (const suspect of unsettled) this.strike(suspect, false);
+      for (const suspect of unsettled) this.strike(suspect, 1 / unsettled.length);
     } else {
       const culprit = this.connections.withSlot(blamed.slot, blamed.tag);
-      if (culprit !== undefined) this.strike(culprit, true);
+      if (culprit !== undefined) this.strike(culprit, 1);
     }
   }
 
-  private strike(connection: Connection, sure: boolean): void {
+  private strike(connection: Connection, weight: number): void {
     const time = performance.now();
     const recent = connection.strikes.filter(strike => time - strike.time < STRIKES_WITHIN_MS);
-    connection.strikes = [...recent.slice(-STRIKES), { time, sure }];
-    const sureStrikes = connection.strikes.filter(strike => strike.sure).length;
-    if (connection.strikes.length < STRIKES || sureStrikes < SURE_STRIKES) return;
+    connection.strikes = [...recent, { time, weight }];
+    const sum = connection.strikes.reduce((total, strike) => total + strike.weight, 0);
+    // In thirds and the like the sum may miss the whole by a rounding.
+    if (sum < STRIKES - 1e-9) return;
     if (connection.ws === undefined || connection.cause !== undefined) return;
     connection.cause = 'poison';
     this.events.poisoned(connection);

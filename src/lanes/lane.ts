@@ -275,10 +275,10 @@ export class Lane implements JobOwner {
   // ── what it leaves ──
 
   /**
-   * The connection whose hook was running on the thread when that ended: its record was taken, and is not done.
-   * To be called once the lane has ended.
+   * The connection whose hook was running on the thread when that ended, and the type of its record: that was taken, and
+   * is not done. To be called once the lane has ended.
    */
-  get executing(): { slot: number; tag: number } | undefined {
+  get executing(): { type: number; slot: number; tag: number } | undefined {
     let last: BatchReader | undefined;
     for (const batch of this.batches.values()) {
       if (last === undefined || ((batch.sequence - last.sequence) | 0) > 0) last = batch;

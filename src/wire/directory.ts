@@ -143,13 +143,17 @@ export class Directory {
     return { cells: this.cells, index: slot * SLOT_CELLS + SLOT_LOCK_CELL };
   }
 
-  /** Whether a hook's promise has not settled: what a lane leaves behind when it ends before. */
-  setRunning(slot: number, running: boolean): void {
-    Atomics.store(this.cells, slot * SLOT_CELLS + SLOT_RUNNING_CELL, running ? 1 : 0);
+  /**
+   * A hook's promise has not settled: what a lane leaves behind when it ends before.
+   * @param type of the record that the hook is for; 0 when none runs
+   */
+  setRunning(slot: number, type: number): void {
+    Atomics.store(this.cells, slot * SLOT_CELLS + SLOT_RUNNING_CELL, type);
   }
 
-  isRunning(slot: number): boolean {
-    return Atomics.load(this.cells, slot * SLOT_CELLS + SLOT_RUNNING_CELL) === 1;
+  /** Type of the record whose hook has not settled, or 0. */
+  running(slot: number): number {
+    return Atomics.load(this.cells, slot * SLOT_CELLS + SLOT_RUNNING_CELL);
   }
 }
 
@@ -223,7 +227,7 @@ export class DirectoryWriter extends Directory {
     const base = slot * SLOT_CELLS;
     this.cells[base + SLOT_LANE_CELL] = lane;
     this.cells[base + SLOT_SETTLED_CELL] = 0;
-    this.setRunning(slot, false);
+    this.setRunning(slot, 0);
   }
 
   /** The connection is closed; its slot stays readable. */

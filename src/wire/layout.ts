@@ -31,9 +31,10 @@ export const RING_TAIL_CELL = 0;
 export const RING_HEAD_CELL = 16;
 /** Written by the consumer: inbound bytes whose hooks have settled, ever growing, modulo 2³². */
 export const RING_SETTLED_CELL = 17;
-/** Written by the consumer before HEAD: the connection whose record is begun, tag 0 where it is no connection's. */
+/** Written by the consumer before HEAD: the connection whose record is begun, and its type; tag 0 where it is no connection's. */
 export const RING_CURRENT_SLOT_CELL = 18;
 export const RING_CURRENT_TAG_CELL = 19;
+export const RING_CURRENT_TYPE_CELL = 25;
 /** Written by the consumer: grows while its event loop turns. */
 export const RING_HEARTBEAT_CELL = 20;
 /** Written by the consumer: HEAD + 1 as it will be once a record is parked, 0 when it is; see park.ts. */
@@ -108,7 +109,7 @@ export const SLOT_ID_CELL = 8;
 // Second line, written by the owning lane:
 /** Inbound bytes of this connection whose hooks have settled, ever growing, modulo 2³². */
 export const SLOT_SETTLED_CELL = 16;
-/** 1 while a hook's promise has not settled. */
+/** While a hook's promise has not settled the type of its record, else 0. */
 export const SLOT_RUNNING_CELL = 17;
 // A third line, written by any lane:
 /** The connection's mutex; see sync/lock.ts. */

@@ -37,6 +37,22 @@ export const Inbound = {
   finish: 14,
 } as const;
 
+/** Records that one of the app's hooks is run for. */
+export const HOOK_RECORDS: ReadonlySet<number> = new Set([
+  Inbound.open,
+  Inbound.resume,
+  Inbound.message,
+  Inbound.close,
+  Inbound.drain,
+  Inbound.ping,
+  Inbound.pong,
+]);
+
+/** The name of the hook that a record is for. */
+export function hookName(type: number): string {
+  return Object.entries(Inbound).find(([, value]) => value === type)?.[0] ?? String(type);
+}
+
 /** Lane to main thread, through a batch. */
 export const Outbound = {
   /** A frame for one connection. flags: BINARY, COMPRESS. */

@@ -18,6 +18,7 @@ import {
   RING_BLAMED_TAG_CELL,
   RING_CURRENT_SLOT_CELL,
   RING_CURRENT_TAG_CELL,
+  RING_CURRENT_TYPE_CELL,
   RING_HEAD_CELL,
   RING_HEADER_BYTES,
   RING_HEARTBEAT_CELL,
@@ -172,9 +173,10 @@ export class RingWriter {
     return Atomics.load(this.cells, RING_HEAD_CELL);
   }
 
-  /** The connection whose record was taken last; tag 0 where it was no connection's. */
-  get current(): { slot: number; tag: number } {
+  /** The connection whose record was taken last, and that record's type; tag 0 where it was no connection's. */
+  get current(): { type: number; slot: number; tag: number } {
     return {
+      type: this.cells[RING_CURRENT_TYPE_CELL] as number,
       slot: this.cells[RING_CURRENT_SLOT_CELL] as number,
       tag: this.cells[RING_CURRENT_TAG_CELL] as number,
     };
@@ -288,6 +290,7 @@ export class RingReader {
   take(slot: number, tag: number): void {
     this.cells[RING_CURRENT_SLOT_CELL] = slot;
     this.cells[RING_CURRENT_TAG_CELL] = tag;
+    this.cells[RING_CURRENT_TYPE_CELL] = this.type;
     Atomics.store(this.cells, RING_HEAD_CELL, this.end);
   }
 

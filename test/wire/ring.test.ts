@@ -268,7 +268,7 @@ test('the positions may pass 2³² bytes', () => {
 
 test('records write nothing outside the memory that is theirs', () => {
   const header = Buffer.from(memory, 0, RING_HEADER_BYTES);
-  const cells = [16, 17, 18, 19, 32, 48, 0].map(cell => cell * 4);
+  const cells = [16, 17, 18, 19, 25, 32, 48, 0].map(cell => cell * 4);
   for (let i = 0; i < 100; i++) {
     put(Buffer.alloc(LARGEST, 0xff));
     take();
@@ -318,7 +318,7 @@ describe('a record that was read', () => {
     put(content(8, 1), 77);
     reader.next();
     reader.take(77, 5);
-    expect(writer.current).toEqual({ slot: 77, tag: 5 });
+    expect(writer.current).toEqual({ type: Inbound.message, slot: 77, tag: 5 });
   });
 
   test('is left out with all others up to a position', () => {
