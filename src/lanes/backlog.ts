@@ -3,6 +3,7 @@
  * in the ring (see wire/layout.ts), many to a block, so that a million empty messages cost what they are charged and not
  * an object each.
  */
+import { copyInto } from '../wire/copy.js';
 import { RECORD_HEADER_BYTES } from '../wire/layout.js';
 import { aligned, type WaitingRecord } from '../wire/ring.js';
 
@@ -60,8 +61,9 @@ export class Backlog {
     block.words[word + 1] = type | (flags << 8) | (aux << 16);
     block.words[word + 2] = target;
     block.words[word + 3] = tag;
-    block.bytes.set(head, block.written + RECORD_HEADER_BYTES);
-    if (tail !== undefined) block.bytes.set(tail, block.written + RECORD_HEADER_BYTES + head.length);
+    const at = block.written + RECORD_HEADER_BYTES;
+    copyInto(block.bytes, at, head);
+    if (tail !== undefined) copyInto(block.bytes, at + head.length, tail);
     block.written += aligned(length);
     this.bytes += payloadLength;
   }
