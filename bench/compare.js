@@ -39,7 +39,7 @@ const program = new Command('npm run bench:compare --')
 
 const [ref = ''] = program.args;
 const given = program.opts();
-const method = { rounds: given.rounds, seconds: given.seconds };
+const method = { rounds: given.rounds, seconds: given.seconds, tries: 4 };
 const commit = resolved(ref);
 const folder = mkdtempSync(join(tmpdir(), 'threadgate-bench-compare-'));
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => process.exit(1));
