@@ -108,7 +108,8 @@ const all = {
   },
   nchan: {
     title: 'nginx with nchan',
-    settings: 'a worker process per core, messages kept for 10 s; only publishes, and runs no handlers',
+    settings:
+      'a worker process per core, messages kept for 10 s; only publishes, runs no handlers, and stalls beyond 32,767 messages a second in a channel (so not with one subscriber)',
     command: node('nchan.js'),
     threads: availableParallelism(),
     env: { BENCH_NCHAN_MODULE: nchanModule ?? '' },
