@@ -179,7 +179,6 @@ export class LaneInbox {
       if (!ring.begin(type, external ? flags | EXTERNAL : flags, aux, target, tag, external ? 0 : length))
         return;
       const { payload } = backlog;
-      backlog.shift();
       // Its block holds nothing else (see Backlog), and is shared: kept here for another lane, should this one end.
       if (external) {
         this.payloads.postMessage(payload);
@@ -187,6 +186,7 @@ export class LaneInbox {
       } else {
         copyInto(ring.bytes, ring.offset, payload);
       }
+      backlog.shift();
     }
   }
 
