@@ -13,7 +13,7 @@ import { Command } from 'commander';
 import { parsePositive, parseWhole, parseWorkloads } from './arguments.js';
 import { contenders } from './contenders.js';
 import { number } from './report/format.js';
-import { isDisturbed } from './report/limits.js';
+import { quietRounds } from './report/limits.js';
 import { describeSample } from './report/terminal.js';
 import { judge, ratios, serverCpuEach } from './statistics.js';
 import { takeRounds } from './turns.js';
@@ -68,25 +68,27 @@ for (const name of given.only ?? DEFAULT) {
     },
     { alternate: true },
   );
-  const values = ratios(workload, samples, 'working tree', ref);
-  const cpu = ratios(workload, samples, 'working tree', ref, serverCpuEach);
-  const all = Object.values(samples).flat();
+  const quiet = quietRounds(samples);
+  const values = ratios(workload, quiet, 'working tree', ref);
+  const cpu = ratios(workload, quiet, 'working tree', ref, serverCpuEach);
   rows.push({
     name,
     lines: [
       line(workload.metric === 'p99' ? 'p99' : workload.unit, judge(values, workload.better ?? 'higher')),
       line('CPU each', judge(cpu, 'lower')),
     ],
-    failed: all.filter(sample => sample.failure).length,
-    disturbed: all.filter(isDisturbed).length,
+    failed: Object.values(samples)
+      .flat()
+      .filter(sample => sample.failure).length,
+    leftOut: (samples[ref]?.length ?? 0) - values.length,
   });
 }
 
 console.log(`\nworking tree ÷ ${ref}, ${given.rounds} rounds: median (99 % interval of the mean)\n`);
-for (const { name, lines, failed, disturbed } of rows) {
+for (const { name, lines, failed, leftOut } of rows) {
   console.log([name, ...lines].join('\n'));
   if (failed > 0) console.log(`  ${failed} measurements failed`);
-  if (disturbed > 0) console.log(`  ${disturbed} measurements were disturbed by other processes`);
+  if (leftOut > 0) console.log(`  ${leftOut} rounds, disturbed by other processes, are left out`);
 }
 if (rows.some(({ failed }) => failed > 0)) process.exitCode = 1;
 

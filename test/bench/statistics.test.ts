@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { quietRounds } from '../../bench/report/limits.js';
 import { judge, ratioInterval, ratios, spread, verdicts } from '../../bench/statistics.js';
 import type { Workload } from '../../bench/workloads.js';
 import { Random } from '../support/random.js';
@@ -139,4 +140,12 @@ describe('two builds', () => {
   test.each([[[]], [[Number.NaN]], [[1.02]], [[0.7, 1.4, 0.9]]])('cannot be judged from %j', values => {
     expect(judge(values, 'higher').verdict).toBe('too noisy to tell');
   });
+});
+
+test('a round in which anybody was disturbed is left out for all', () => {
+  const calm = { value: 1, othersCpu: 0.02 };
+  const disturbed = { value: 1, othersCpu: 0.3 };
+  const failed = { value: Number.NaN, failure: 'it ended' };
+  const rounds = { uws: [calm, calm, calm], threadgate: [calm, disturbed, failed] };
+  expect(quietRounds(rounds)).toEqual({ uws: [calm, calm], threadgate: [calm, failed] });
 });
