@@ -94,7 +94,9 @@ if (rows.some(({ failed }) => failed > 0)) process.exitCode = 1;
 
 /** @param {string} what @param {import('./statistics.js').Judgement} judgement */
 function line(what, { median, low, high, verdict }) {
-  const interval = `${number(median, 3)} (${number(low, 3)} – ${number(high, 3)})`;
+  const interval = Number.isFinite(high)
+    ? `${number(median, 3)} (${number(low, 3)} – ${number(high, 3)})`
+    : '';
   return `  ${what.padEnd(13)} ${interval.padEnd(24)} ${verdict}`;
 }
 
