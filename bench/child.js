@@ -70,7 +70,7 @@ function announcedPort(output) {
 export async function runLoad(name, options, timeout) {
   const file = fileURLToPath(new URL(`load/${name}.js`, import.meta.url));
   const child = spawn(process.execPath, [file, JSON.stringify(options)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     timeout,
     killSignal: 'SIGKILL',
   });
@@ -85,10 +85,10 @@ export async function runLoad(name, options, timeout) {
   return JSON.parse(output(), (_key, value) => value ?? Number.NaN);
 }
 
-/** @param {import('node:stream').Readable} stream @returns {() => string} what it has said so far */
+/** @param {import('node:stream').Readable | null} stream @returns {() => string} what it has said so far */
 function collected(stream) {
   let text = '';
-  stream.setEncoding('utf8').on('data', more => {
+  stream?.setEncoding('utf8').on('data', more => {
     text += more;
   });
   return () => text;

@@ -13,7 +13,7 @@ import { Command } from 'commander';
 import { parsePositive, parseWhole, parseWorkloads } from './arguments.js';
 import { contenders } from './contenders.js';
 import { number } from './report/format.js';
-import { isDisturbed } from './report/limits.js';
+import { quietRounds } from './report/limits.js';
 import { describeSample } from './report/terminal.js';
 import { judge, ratios, serverCpuEach } from './statistics.js';
 import { takeRounds } from './turns.js';
@@ -39,7 +39,7 @@ const program = new Command('npm run bench:compare --')
 
 const [ref = ''] = program.args;
 const given = program.opts();
-const method = { rounds: given.rounds, seconds: given.seconds };
+const method = { rounds: given.rounds, seconds: given.seconds, tries: 4 };
 const commit = resolved(ref);
 const folder = mkdtempSync(join(tmpdir(), 'threadgate-bench-compare-'));
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => process.exit(1));
@@ -68,31 +68,35 @@ for (const name of given.only ?? DEFAULT) {
     },
     { alternate: true },
   );
-  const values = ratios(workload, samples, 'working tree', ref);
-  const cpu = ratios(workload, samples, 'working tree', ref, serverCpuEach);
-  const all = Object.values(samples).flat();
+  const quiet = quietRounds(samples);
+  const values = ratios(workload, quiet, 'working tree', ref);
+  const cpu = ratios(workload, quiet, 'working tree', ref, serverCpuEach);
   rows.push({
     name,
     lines: [
       line(workload.metric === 'p99' ? 'p99' : workload.unit, judge(values, workload.better ?? 'higher')),
       line('CPU each', judge(cpu, 'lower')),
     ],
-    failed: all.filter(sample => sample.failure).length,
-    disturbed: all.filter(isDisturbed).length,
+    failed: Object.values(samples)
+      .flat()
+      .filter(sample => sample.failure).length,
+    leftOut: (samples[ref]?.length ?? 0) - values.length,
   });
 }
 
 console.log(`\nworking tree ÷ ${ref}, ${given.rounds} rounds: median (99 % interval of the mean)\n`);
-for (const { name, lines, failed, disturbed } of rows) {
+for (const { name, lines, failed, leftOut } of rows) {
   console.log([name, ...lines].join('\n'));
   if (failed > 0) console.log(`  ${failed} measurements failed`);
-  if (disturbed > 0) console.log(`  ${disturbed} measurements were disturbed by other processes`);
+  if (leftOut > 0) console.log(`  ${leftOut} rounds, disturbed by other processes, are left out`);
 }
 if (rows.some(({ failed }) => failed > 0)) process.exitCode = 1;
 
 /** @param {string} what @param {import('./statistics.js').Judgement} judgement */
 function line(what, { median, low, high, verdict }) {
-  const interval = `${number(median, 3)} (${number(low, 3)} – ${number(high, 3)})`;
+  const interval = Number.isFinite(high)
+    ? `${number(median, 3)} (${number(low, 3)} – ${number(high, 3)})`
+    : '';
   return `  ${what.padEnd(13)} ${interval.padEnd(24)} ${verdict}`;
 }
 

@@ -6,8 +6,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +23,6 @@ import { fileURLToPath } from 'node:url';
  * @property {() => void} [prepare] done once, before its first turn
  */
 
-const require = createRequire(import.meta.url);
 const INSTALL = 'npm install --prefix bench';
 
 /** @param {string} file @param {...string} args */
@@ -36,7 +34,7 @@ const installed = name => (existsSync(path(`node_modules/${name}/package.json`))
 /** @param {number} lanes @returns {Contender} */
 const threadgate = lanes => ({
   title: `threadgate, ${lanes} ${lanes === 1 ? 'lane' : 'lanes'}`,
-  settings: `lanes ${lanes}, idleTimeout 0, otherwise its defaults; lanes answer HTTP too`,
+  settings: `lanes ${lanes}, idleTimeout 0, maxPayload 16 MiB, otherwise its defaults; lanes answer HTTP too; 5 ms of work are handed to a job`,
   command: node('threadgate.js'),
   threads: lanes,
   missing: () => (existsSync(path('../dist/src/index.js')) ? undefined : 'npm run build'),
@@ -68,7 +66,7 @@ const all = {
   socketio: {
     title: 'Socket.IO',
     settings:
-      'on ws with bufferutil, WebSocket transport only, rooms, text payloads; pings only after an hour',
+      'on ws with bufferutil, WebSocket transport only, rooms, text payloads, initial request dropped; pings only after an hour',
     command: node('socketio.js'),
     dialect: 'socket.io',
     missing: () => installed('socket.io'),
@@ -110,7 +108,8 @@ const all = {
   },
   nchan: {
     title: 'nginx with nchan',
-    settings: 'a worker process per core, messages kept for 10 s; only publishes, and runs no handlers',
+    settings:
+      'a worker process per core, messages kept for 10 s; only publishes, runs no handlers, and stalls beyond 32,767 messages a second in a channel (so not with one subscriber)',
     command: node('nchan.js'),
     threads: availableParallelism(),
     env: { BENCH_NCHAN_MODULE: nchanModule ?? '' },
@@ -142,7 +141,7 @@ function platformPackages() {
 }
 
 function missingForGo() {
-  if (goPath && (existsSync(goBinary) || succeeds('go', 'version'))) return undefined;
+  if (goPath && succeeds('go', 'version')) return undefined;
   return 'Go and gorilla/websocket (Debian: apt-get install golang-go golang-github-gorilla-websocket-dev)';
 }
 
@@ -164,13 +163,10 @@ function succeeds(command, ...args) {
 
 /** Versions of what the contenders are made of, as far as they are here. @returns {Record<string, string>} */
 export function versions() {
-  const here = ['socket.io', 'bufferutil'].map(name => [name, packageVersion(`${name}/package.json`)]);
+  const packages = ['ws', 'bufferutil', 'socket.io', 'piscina', 'autocannon'];
   return Object.fromEntries(
     [
-      ...here,
-      ['ws', packageVersion('ws/package.json')],
-      ['piscina', packageVersion('piscina/package.json')],
-      ['autocannon', packageVersion('autocannon/package.json')],
+      ...packages.map(name => [name, packageVersion(name)]),
       ['bun', output(all.bun.command[0] ?? 'bun', '--version')],
       ['go', output('go', 'version')?.match(/go([\d.]+)/)?.[1]],
       ['nginx', output('nginx', '-v')?.match(/nginx\/([\d.]+)/)?.[1]],
@@ -178,13 +174,12 @@ export function versions() {
   );
 }
 
-/** @param {string} file */
-function packageVersion(file) {
-  try {
-    return require(file).version;
-  } catch {
-    return undefined;
-  }
+/** Read from its file, which many packages do not export. @param {string} name */
+function packageVersion(name) {
+  const file = ['node_modules', '../node_modules']
+    .map(folder => path(`${folder}/${name}/package.json`))
+    .find(existsSync);
+  return file && JSON.parse(readFileSync(file, 'utf8')).version;
 }
 
 /** @param {string} command @param {...string} args */

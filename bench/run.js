@@ -20,14 +20,14 @@ import { workloads } from './workloads.js';
  */
 
 const LATEST = new URL('results/latest.json', import.meta.url);
-const QUICK = { rounds: 2, seconds: 0.6 };
+const DEFAULT = { rounds: 3, seconds: 1, tries: 3 };
+const QUICK = { rounds: 2, seconds: 0.6, tries: 1 };
 /** Seconds of a turn beside its measuring: starting, connecting, warming up, stopping. */
 const TURN_OVERHEAD = 1.7;
 
 const program = new Command('npm run bench --')
   .description(
-    `Measures threadgate beside its peers on this machine; writes bench/results/. All of it takes about ${minutes(3, 1.5)}
-minutes on a quiet machine; bench/README.md says how it is done.`,
+    `Measures threadgate beside its peers on this machine; writes bench/results/. All of it takes about ${minutes(DEFAULT)} minutes on a quiet machine. bench/README.md says how it is done.`,
   )
   .addOption(
     new Option(
@@ -36,12 +36,12 @@ minutes on a quiet machine; bench/README.md says how it is done.`,
     ).argParser(parseWorkloads),
   )
   .addOption(new Option('--contenders <name...>', 'who takes part').choices(contenderNames))
-  .option('--rounds <n>', 'rounds of each workload', parseWhole, 3)
-  .option('--seconds <n>', 'seconds of each measurement', parsePositive, 1.5)
+  .option('--rounds <n>', 'rounds of each workload', parseWhole, DEFAULT.rounds)
+  .option('--seconds <n>', 'seconds of each measurement', parsePositive, DEFAULT.seconds)
   .option('--quick', 'only what has a floor: a first look, in about two minutes')
   .option('--check', 'exit with 1 when a figure misses its floor by more than a tenth')
   .option('--update', 'put the measured workloads into bench/results/latest.*, beside those that stand there')
-  .option('--readme', "put the summary between the README's markers")
+  .option('--readme', "put summary and floors between the README's markers")
   .option('--from <file>', 'measure nothing: write the report anew from a JSON file of an earlier run')
   .parse();
 
@@ -53,7 +53,7 @@ if (given.from) {
 }
 
 async function measure() {
-  const method = given.quick ? QUICK : { rounds: given.rounds, seconds: given.seconds };
+  const method = given.quick ? QUICK : { ...DEFAULT, rounds: given.rounds, seconds: given.seconds };
   const chosen = chosenWorkloads();
   const skipped = missingContenders(chosen);
   for (const [name, need] of Object.entries(skipped)) {
@@ -118,6 +118,7 @@ async function measure() {
 
 /** @param {string | URL} file @returns {import('./report/markdown.js').Result} */
 function readResult(file) {
+  if (!existsSync(file)) program.error(`error: there is no file '${file}'`);
   // JSON has no NaN, which stands for what could not be measured: it was written as null.
   return JSON.parse(readFileSync(file, 'utf8'), (_key, value) => value ?? Number.NaN);
 }
@@ -184,13 +185,13 @@ function described(name) {
   return { title, settings };
 }
 
-/** @param {number} rounds @param {number} seconds */
-function minutes(rounds, seconds) {
+/** @param {import('./turns.js').Method} method */
+function minutes(method) {
   const turns = workloads.reduce(
-    (sum, workload) => sum + workload.contenders.length * roundsOf(workload, { rounds, seconds }),
+    (sum, workload) => sum + workload.contenders.length * roundsOf(workload, method),
     0,
   );
-  return Math.ceil((turns * (seconds + TURN_OVERHEAD)) / 60);
+  return Math.ceil((turns * (method.seconds + TURN_OVERHEAD)) / 60);
 }
 
 /** @param {Workload[]} list */

@@ -29,8 +29,9 @@
  * @property {string} [baseline]
  * @property {Spread} measured
  * @property {number} limit
+ * @property {number} aim
  * @property {'at least' | 'at most'} direction
- * @property {boolean} ok
+ * @property {'aim' | 'floor' | 'nothing'} reached
  * @property {boolean} okWithinNoise
  */
 
@@ -94,30 +95,27 @@ export function ratios(workload, samples, contender, baseline, of = sample => fi
 export function verdicts(workload, samples) {
   return (workload.limits ?? [])
     .filter(({ contender, baseline }) => samples[contender] && (!baseline || samples[baseline]))
-    .map(({ contender, baseline, atLeast, atMost }) => {
+    .map(({ contender, baseline, atLeast, atMost, aim: wanted }) => {
       const values = baseline
         ? ratios(workload, samples, contender, baseline)
         : (samples[contender] ?? []).map(sample => figure(workload, sample));
       const measured = spread(values);
       const { median } = measured;
-      const common = { contender, baseline, measured };
-      if (atMost !== undefined) {
-        const ok = median <= atMost;
-        return {
-          ...common,
-          limit: atMost,
-          direction: 'at most',
-          ok,
-          okWithinNoise: median <= atMost * (1 + NOISE),
-        };
-      }
-      const limit = atLeast ?? Number.NaN;
+      const limit = atMost ?? atLeast ?? Number.NaN;
+      const aim = wanted ?? limit;
+      const [direction, reaches, noise] =
+        atMost === undefined
+          ? /** @type {const} */ (['at least', (/** @type {number} */ goal) => median >= goal, 1 - NOISE])
+          : /** @type {const} */ (['at most', (/** @type {number} */ goal) => median <= goal, 1 + NOISE]);
       return {
-        ...common,
+        contender,
+        baseline,
+        measured,
         limit,
-        direction: 'at least',
-        ok: median >= limit,
-        okWithinNoise: median >= limit * (1 - NOISE),
+        aim,
+        direction,
+        reached: reaches(aim) ? 'aim' : reaches(limit) ? 'floor' : 'nothing',
+        okWithinNoise: reaches(limit * noise),
       };
     });
 }

@@ -5,6 +5,7 @@
  */
 
 import { runLoad, startServer } from './child.js';
+import { isDisturbed } from './report/limits.js';
 import { iterationsFor } from './work/burn.js';
 
 /**
@@ -15,6 +16,7 @@ import { iterationsFor } from './work/burn.js';
  * @typedef {object} Method
  * @property {number} rounds
  * @property {number} seconds of each measurement
+ * @property {number} tries turns at most, where others on the machine disturb them; the least disturbed one counts
  */
 
 /** Milliseconds that a load may take beyond its measuring: connecting, warming up, draining. */
@@ -39,7 +41,7 @@ export async function takeRounds(workload, contenders, method, report, { alterna
     const order = Object.entries(contenders);
     if (alternate && round % 2 === 0) order.reverse();
     for (const [name, contender] of order) {
-      const sample = await takeTurn(workload, contender, secondsOf(workload, method));
+      const sample = await takeQuietTurn(workload, contender, method);
       samples[name]?.push(sample);
       report(name, round, sample);
     }
@@ -55,6 +57,17 @@ export function roundsOf(workload, method) {
 /** @param {Workload} workload @param {Method} method */
 export function secondsOf(workload, method) {
   return Math.max(method.seconds, workload.minSeconds ?? 0);
+}
+
+/** @param {Workload} workload @param {Contender} contender @param {Method} method @returns {Promise<Sample>} */
+async function takeQuietTurn(workload, contender, method) {
+  const take = () => takeTurn(workload, contender, secondsOf(workload, method));
+  let quietest = await take();
+  for (let tries = 1; isDisturbed(quietest) && tries < method.tries; tries++) {
+    const sample = await take();
+    if (Number(sample.othersCpu) < Number(quietest.othersCpu)) quietest = sample;
+  }
+  return quietest;
 }
 
 /** @param {Workload} workload @param {Contender} contender @param {number} seconds @returns {Promise<Sample>} */

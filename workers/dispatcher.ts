@@ -8,6 +8,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { Log } from '../src/app.js';
+import { copyInto } from '../src/wire/copy.js';
 import type { Directory } from '../src/wire/directory.js';
 import { ROOM } from '../src/wire/messages.js';
 import { type ParkPlace, ParkWriter } from '../src/wire/park.js';
@@ -276,7 +277,7 @@ export class Dispatcher {
       // It was posted before its record was published, so it is here. Handlers get memory that is this thread's own.
       const shared = receiveMessageOnPort(this.payloads)?.message as Uint8Array;
       this.block = Buffer.allocUnsafeSlow(shared.length);
-      this.block.set(shared);
+      copyInto(this.block, 0, shared);
       this.offset = 0;
       this.length = shared.length;
     }

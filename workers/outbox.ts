@@ -6,6 +6,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { BatchWriter } from '../src/wire/batch.js';
+import { copyInto } from '../src/wire/copy.js';
 import { bytesOf, textOf } from '../src/wire/data.js';
 import type { LaneMessage as PortMessage } from '../src/wire/messages.js';
 import { BINARY } from '../src/wire/records.js';
@@ -69,8 +70,8 @@ export class Outbox {
     const { batches } = this;
     const length = first.length + second.length;
     batches.begin(type, flags, aux, target, tag, length);
-    if (first.length > 0) batches.bytes.set(first, batches.offset);
-    if (second.length > 0) batches.bytes.set(second, batches.offset + first.length);
+    if (first.length > 0) copyInto(batches.bytes, batches.offset, first);
+    if (second.length > 0) copyInto(batches.bytes, batches.offset + first.length, second);
     batches.end(length);
     this.written();
   }

@@ -6,6 +6,9 @@
  * @returns {any}
  */
 export function loadOptions(defaults) {
+  // A load must not outlive a runner that was killed, nor be kept alive by listening for that.
+  process.on('disconnect', () => process.exit());
+  process.channel?.unref();
   return {
     host: '127.0.0.1',
     dialect: 'websocket',

@@ -1,20 +1,17 @@
 // @ts-check
 /**
- * Open-loop echo: messages leave at a fixed rate, spread over all connections, whether or not earlier ones have been
- * answered. A server that stalls is therefore charged with the waiting of every message that came meanwhile.
+ * Open-loop echo: messages leave at a fixed rate, some in every millisecond, spread over all connections, whether or not
+ * earlier ones have been answered. Each counts from when it was due, not from when it left: a server that stalls is charged
+ * with the waiting of all that came meanwhile, and one that keeps the generator from its processor with that.
  */
 
 import { stampNow, writeStamp } from '../work/stamp.js';
 import { Connection } from './connection.js';
 import { Histogram } from './histogram.js';
+import { metronome } from './metronome.js';
 
 const CONNECTING_AT_ONCE = 200;
-const TICK_MS = 1;
-/**
- * Microseconds. Timers are no finer: a message sent no later than this after it was due counts from its sending. One that
- * is later, because the generator itself did not get the processor, counts from when it was due.
- */
-const TIMER_SLACK = 2000;
+const BEAT_MS = 1;
 
 /**
  * @typedef {object} PacedOptions
@@ -28,19 +25,19 @@ export class PacedLoad {
   completed = 0;
   outstanding = 0;
   errors = 0;
-  #rate;
+  running = false;
+  #perBeat;
   #frame;
   /** @type {PacedConnection[]} */
   #connections;
   #turn = 0;
-  #startedAt = 0;
-  #sent = 0;
-  /** @type {NodeJS.Timeout | undefined} */
-  #timer;
+  /** Messages that are due and have not been sent; below 1 between beats. */
+  #due = 0;
+  #endBeat = () => {};
 
   /** @param {PacedOptions} options */
   constructor({ connections, rate, frame }) {
-    this.#rate = rate;
+    this.#perBeat = (rate * BEAT_MS) / 1000;
     this.#frame = frame;
     this.#connections = Array.from(
       { length: connections },
@@ -54,16 +51,16 @@ export class PacedLoad {
       const some = this.#connections.slice(i, i + CONNECTING_AT_ONCE);
       await Promise.all(some.map(connection => connection.open(target)));
     }
+    this.#endBeat = metronome(BEAT_MS, dueAt => this.#beat(dueAt));
   }
 
   start() {
-    this.#startedAt = stampNow();
-    this.#sent = 0;
-    this.#timer = setInterval(() => this.#sendDue(), TICK_MS);
+    this.#due = 0;
+    this.running = true;
   }
 
   stop() {
-    clearInterval(this.#timer);
+    this.running = false;
   }
 
   reset() {
@@ -72,17 +69,14 @@ export class PacedLoad {
   }
 
   disconnect() {
+    this.#endBeat();
     for (const connection of this.#connections) connection.destroy();
   }
 
-  #sendDue() {
-    const now = stampNow();
-    const period = 1e6 / this.#rate;
-    const due = Math.floor((now - this.#startedAt) / period);
-    for (; this.#sent < due; this.#sent++) {
-      const dueAt = this.#startedAt + this.#sent * period;
-      this.#send(now - dueAt > TIMER_SLACK ? dueAt : now);
-    }
+  /** @param {number} dueAt milliseconds of `performance.now()` */
+  #beat(dueAt) {
+    if (!this.running) return;
+    for (this.#due += this.#perBeat; this.#due >= 1; this.#due--) this.#send(dueAt * 1000);
   }
 
   /** @param {number} stamp */

@@ -3,12 +3,10 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chart } from '../chart/chart.js';
-import { describeMachine, markdown, summary } from './markdown.js';
+import { describeMachine, floors, markdown, summary } from './markdown.js';
 
 const results = new URL('../results/', import.meta.url);
 const readme = new URL('../../README.md', import.meta.url);
-const START = '<!-- bench:table -->';
-const END = '<!-- /bench:table -->';
 
 /**
  * A whole run is written as `latest`, which is what the README shows; any other as `partial`.
@@ -27,7 +25,7 @@ export function writeReport(result, { partial = false, readme: intoReadme = fals
   };
   mkdirSync(results, { recursive: true });
   for (const [file, content] of Object.entries(files)) writeFileSync(new URL(file, results), content);
-  if (intoReadme) writeFileSync(readme, withTable(readFileSync(readme, 'utf8'), result));
+  if (intoReadme) writeFileSync(readme, withTables(readFileSync(readme, 'utf8'), result));
   return { text, files: Object.keys(files).map(file => `bench/results/${file}`) };
 }
 
@@ -40,10 +38,16 @@ function json({ workloads, ...rest }) {
 }
 
 /** @param {string} text of the README @param {import('./markdown.js').Result} result */
-export function withTable(text, result) {
-  const start = text.indexOf(START);
-  const end = text.indexOf(END);
-  if (start < 0 || end < start) throw new Error(`the README has no ${START} … ${END}`);
+export function withTables(text, result) {
   const table = `${summary(result)}\n\n${describeMachine(result)}`;
-  return `${text.slice(0, start + START.length)}\n${table}\n${text.slice(end)}`;
+  return between(between(text, 'bench:table', table), 'bench:floors', floors(result));
+}
+
+/** Puts content between the two markers of that name. @param {string} text @param {string} name @param {string} content */
+function between(text, name, content) {
+  const [start, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const from = text.indexOf(start) + start.length;
+  const to = text.indexOf(end);
+  if (from < start.length || to < from) throw new Error(`the README has no ${start} … ${end}`);
+  return `${text.slice(0, from)}\n${content}\n${text.slice(to)}`;
 }

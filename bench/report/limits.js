@@ -27,6 +27,18 @@ export function isDisturbed({ othersCpu = 0 }) {
   return othersCpu >= DISTURBED;
 }
 
+/** The rounds in which nobody was disturbed. @param {Record<string, Sample[]>} samples */
+export function quietRounds(samples) {
+  const disturbed = new Set(
+    Object.values(samples).flatMap(list =>
+      list.flatMap((sample, round) => (isDisturbed(sample) ? round : [])),
+    ),
+  );
+  return Object.fromEntries(
+    Object.entries(samples).map(([name, list]) => [name, list.filter((_, round) => !disturbed.has(round))]),
+  );
+}
+
 /**
  * The marks of a row of figures, from the medians of its samples.
  *

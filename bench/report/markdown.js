@@ -37,8 +37,8 @@ const SUMMARY = [
   { name: 'fanout-1000-16', head: 'to 1,000 subscribers, deliveries/s' },
   { name: 'chat', head: 'JSON chat, deliveries/s' },
   { name: 'http', head: 'HTTP, req/s' },
-  { name: 'mixed', head: 'light under heavy, p99 ms' },
-  { name: 'memory', head: 'idle connection, bytes' },
+  { name: 'mixed', head: 'light under heavy, p99 ms (less is better)' },
+  { name: 'memory', head: 'idle connection, bytes (less is better)' },
 ];
 
 /** @param {Result} result */
@@ -53,12 +53,9 @@ Contenders took turns, round after round. Server, load generator and everything 
 
 ${summary(result)}
 
-## Floors
+## Floors and aims
 
-${table(
-  ['workload', 'measured', 'median', 'min – max', 'floor', ''],
-  workloads.flatMap(each => verdictRows(result, each)),
-)}
+${floors(result)}
 
 ## Figures
 
@@ -100,8 +97,8 @@ export function describeMachine({ environment, workloads }) {
   ].join('\n');
 }
 
-/** One row per contender: the figure that counts, and its ratio to the baseline. @param {Result} result */
-export function summary({ workloads, contenders }) {
+/** One row per contender: the figure that counts, its ratio to the baseline, and its marks. @param {Result} result */
+export function summary({ workloads, contenders, environment }) {
   const columns = SUMMARY.flatMap(({ name, head }) => {
     const found = workloads.find(({ workload }) => workload.name === name);
     return found ? [{ head, ...found }] : [];
@@ -116,24 +113,39 @@ export function summary({ workloads, contenders }) {
       const { median } = spread(list.map(sample => figure(workload, sample)));
       if (!Number.isFinite(median)) return 'failed';
       const ratio = spread(ratios(workload, samples, name, BASELINE)).median;
-      return Number.isFinite(ratio) ? `${compact(median)} · ${number(ratio, 2)}` : compact(median);
+      const marked = compact(median) + marks(list, environment.cores);
+      return Number.isFinite(ratio) ? `${marked} · ${number(ratio, 2)}` : marked;
     }),
   ]);
-  return table(['figure · ratio to uWebSockets.js', ...columns.map(({ head }) => head)], rows);
+  const head = ['figure · ratio to uWebSockets.js', ...columns.map(column => column.head)];
+  const legend = MARKS_EXPLAINED.filter(line =>
+    rows.flat().some(cell => cell.includes(line.slice(0, line.indexOf(' ')))),
+  );
+  return [table(head, rows), legend.join('; ')].filter(Boolean).join('\n\n');
+}
+
+/** What threadgate must reach, what it should, and what it does. @param {Result} result */
+export function floors(result) {
+  return table(
+    ['workload', 'measured', 'median', 'min – max', 'floor', 'aim', 'reached'],
+    result.workloads.flatMap(each => verdictRows(result, each)),
+  );
 }
 
 /** @param {Result} result @param {WorkloadResult} workloadResult */
 function verdictRows({ contenders }, { workload, verdicts }) {
   const title = (/** @type {string} */ name) => contenders[name]?.title ?? name;
-  return verdicts.map(({ contender, baseline, measured, limit, direction, ok }) => {
+  const what = `${workload.title}${workload.metric === 'p99' ? ', p99' : ''}`;
+  return verdicts.map(({ contender, baseline, measured, limit, aim, direction, reached }) => {
     const digits = baseline ? 2 : 0;
     return [
-      workload.title,
+      what,
       baseline ? `${title(contender)} ÷ ${title(baseline)}` : `${title(contender)}, ${workload.unit}`,
       number(measured.median, digits),
       `${number(measured.min, digits)} – ${number(measured.max, digits)}`,
-      `${direction} ${number(limit, limit < 100 ? 2 : 0)}`,
-      ok ? 'ok' : 'miss',
+      `${direction} ${number(limit, digits)}`,
+      number(aim, digits),
+      reached,
     ];
   });
 }

@@ -21,7 +21,8 @@ const nginx = spawn('nginx', ['-c', file, '-p', folder, '-e', join(folder, 'erro
   stdio: ['ignore', 'inherit', 'inherit'],
 });
 nginx.on('exit', code => process.exit(code ?? 1));
-process.on('SIGTERM', () => nginx.kill('SIGTERM'));
+for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT']))
+  process.on(signal, () => nginx.kill('SIGTERM'));
 process.stdin.on('end', () => nginx.kill('SIGTERM'));
 endWithRunner();
 await accepting();

@@ -36,6 +36,8 @@ const onMessage = /** @type {OnMessage} */ (works[options.work]);
 
 io.on('connection', (/** @type {any} */ socket) => {
   const { topic, role } = socket.handshake.query;
+  // Not kept, as its documentation advises where memory counts.
+  socket.conn.request = null;
   if (topic && role !== 'publisher') socket.join(topic);
   socket.on('message', (/** @type {any} */ data) => onMessage(socket, data, String(topic)));
 });

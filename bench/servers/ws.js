@@ -11,7 +11,7 @@ import { limits, options, role } from './options.js';
 
 /**
  * @typedef {import('ws').WebSocket} WebSocket
- * @typedef {{ topic: string, data: Buffer | string, binary: boolean }} Publication
+ * @typedef {{ topic: string, data: Uint8Array, binary: boolean }} Publication
  * @typedef {(ws: WebSocket, data: Buffer, binary: boolean, topic: string) => void} OnMessage
  */
 
@@ -46,7 +46,8 @@ export function createWsServer(publish) {
     fanout: (_ws, data, binary, topic) => publish({ topic, data, binary }),
     chat(_ws, data) {
       const chat = chatLine(data.toString());
-      if (chat) publish({ topic: chat.room, data: chat.line, binary: false });
+      // As bytes: of a string each `send` would make them anew.
+      if (chat) publish({ topic: chat.room, data: Buffer.from(chat.line), binary: false });
     },
     http: () => {},
   };

@@ -3,10 +3,13 @@
  * in the ring (see wire/layout.ts), many to a block, so that a million empty messages cost what they are charged and not
  * an object each.
  */
+import { copyInto } from '../wire/copy.js';
 import { RECORD_HEADER_BYTES } from '../wire/layout.js';
 import { aligned, type WaitingRecord } from '../wire/ring.js';
 
 const BLOCK_BYTES = 64 * 1024;
+/** Milliseconds within which blocks that were read are dropped, unless they are written anew before. */
+const KEEP_MS = 1000;
 
 class Block {
   readonly bytes: Buffer;
@@ -15,7 +18,10 @@ class Block {
   read = 0;
 
   /** @param shared whether other threads will read it */
-  constructor(size: number, shared: boolean) {
+  constructor(
+    size: number,
+    readonly shared: boolean,
+  ) {
     this.bytes = shared ? Buffer.from(new SharedArrayBuffer(size)) : Buffer.allocUnsafeSlow(size);
     this.words = new Int32Array(this.bytes.buffer);
   }
@@ -34,6 +40,9 @@ export class Backlog {
 
   private blocks: Block[] = [];
   private first = 0;
+  /** Blocks that were read. While many messages wait, making new ones would have the garbage collector run all the time. */
+  private spare: Block[] = [];
+  private dropping: NodeJS.Timeout | undefined;
 
   /** @param largest bytes of payload above which a record stands in shared memory that holds nothing else */
   constructor(private readonly largest: number) {}
@@ -60,8 +69,9 @@ export class Backlog {
     block.words[word + 1] = type | (flags << 8) | (aux << 16);
     block.words[word + 2] = target;
     block.words[word + 3] = tag;
-    block.bytes.set(head, block.written + RECORD_HEADER_BYTES);
-    if (tail !== undefined) block.bytes.set(tail, block.written + RECORD_HEADER_BYTES + head.length);
+    const at = block.written + RECORD_HEADER_BYTES;
+    copyInto(block.bytes, at, head);
+    if (tail !== undefined) copyInto(block.bytes, at + head.length, tail);
     block.written += aligned(length);
     this.bytes += payloadLength;
   }
@@ -69,9 +79,21 @@ export class Backlog {
   private blockFor(size: number, alone: boolean): Block {
     const last = this.empty ? undefined : this.blocks[this.blocks.length - 1];
     if (!alone && last !== undefined && last.written + size <= last.bytes.length) return last;
-    const block = new Block(alone || size > BLOCK_BYTES ? size : BLOCK_BYTES, alone);
+    const ordinary = !alone && size <= BLOCK_BYTES;
+    const block = (ordinary && this.spare.pop()) || new Block(ordinary ? BLOCK_BYTES : size, alone);
     this.blocks.push(block);
     return block;
+  }
+
+  private recycle(block: Block): void {
+    if (block.shared || block.bytes.length !== BLOCK_BYTES) return;
+    block.written = 0;
+    block.read = 0;
+    this.spare.push(block);
+    this.dropping ??= setTimeout(() => {
+      this.dropping = undefined;
+      this.spare = [];
+    }, KEEP_MS).unref();
   }
 
   /** Reads the record at the head. @returns false when there is none */
@@ -111,6 +133,7 @@ export class Backlog {
     block.read += aligned(RECORD_HEADER_BYTES + this.length);
     if (block.read < block.written) return;
     this.blocks[this.first++] = undefined as unknown as Block;
+    this.recycle(block);
     if (this.first === this.blocks.length) {
       this.blocks = [];
       this.first = 0;

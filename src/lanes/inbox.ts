@@ -6,6 +6,7 @@
  * while anything waits there, everything new goes behind it.
  */
 import type { MessagePort } from 'node:worker_threads';
+import { copyInto } from '../wire/copy.js';
 import type { DirectoryWriter } from '../wire/directory.js';
 import { WAKE } from '../wire/messages.js';
 import { ParkReader } from '../wire/park.js';
@@ -133,8 +134,8 @@ export class LaneInbox {
       this.ring.begin(type, flags, aux, target, tag, length)
     ) {
       const { bytes, offset } = this.ring;
-      bytes.set(first, offset);
-      if (second !== undefined) bytes.set(second, offset + first.length);
+      copyInto(bytes, offset, first);
+      if (second !== undefined) copyInto(bytes, offset + first.length, second);
     } else {
       this.backlog.push(type, flags, aux, target, tag, first, second);
       this.makeUseOfRoom();
@@ -178,14 +179,14 @@ export class LaneInbox {
       if (!ring.begin(type, external ? flags | EXTERNAL : flags, aux, target, tag, external ? 0 : length))
         return;
       const { payload } = backlog;
-      backlog.shift();
       // Its block holds nothing else (see Backlog), and is shared: kept here for another lane, should this one end.
       if (external) {
         this.payloads.postMessage(payload);
         this.externals.push({ end: ring.end, payload });
       } else {
-        ring.bytes.set(payload, ring.offset);
+        copyInto(ring.bytes, ring.offset, payload);
       }
+      backlog.shift();
     }
   }
 

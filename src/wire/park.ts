@@ -9,6 +9,7 @@
  * block will be filled), the block's FILLED, the ring's HEAD, PARKING back to 0. Wherever the thread ends, main finds the
  * record once: before FILLED in the ring, and after it in the park, for then PARKING tells that HEAD should have moved.
  */
+import { copyInto } from './copy.js';
 import { PARK_FILLED_CELL, PARK_HEADER_BYTES, PARK_SEQUENCE_CELL, RECORD_HEADER_BYTES } from './layout.js';
 import { Inbound } from './records.js';
 import { aligned, type RingReader, type WaitingRecord } from './ring.js';
@@ -30,7 +31,7 @@ export interface ParkSink {
 class Block {
   readonly cells: Int32Array;
   readonly words: Int32Array;
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   filled = 0;
   /** Records that were not begun. */
   waiting = 0;
@@ -41,7 +42,7 @@ class Block {
   ) {
     this.cells = new Int32Array(memory, 0, PARK_HEADER_BYTES / 4);
     this.words = new Int32Array(memory, PARK_HEADER_BYTES);
-    this.bytes = new Uint8Array(memory, PARK_HEADER_BYTES);
+    this.bytes = Buffer.from(memory, PARK_HEADER_BYTES);
   }
 }
 
@@ -71,7 +72,7 @@ export class ParkWriter {
     block.words[word + 1] = ring.type | (flags << 8) | (ring.aux << 16);
     block.words[word + 2] = ring.target;
     block.words[word + 3] = ring.tag;
-    block.bytes.set(payload, at + RECORD_HEADER_BYTES);
+    copyInto(block.bytes, at + RECORD_HEADER_BYTES, payload);
     block.filled = at + aligned(length);
     block.waiting++;
     Atomics.store(block.cells, PARK_FILLED_CELL, block.filled);

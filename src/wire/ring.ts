@@ -11,6 +11,7 @@
  * producer stores TAIL and then loads SLEEPING. Atomics are sequentially consistent, so at least one of them sees the
  * other's store: either the consumer finds the record or the producer finds it asleep.
  */
+import { copyInto } from './copy.js';
 import {
   RECORD_ALIGN_BYTES,
   RECORD_HEADER_BYTES,
@@ -340,7 +341,7 @@ export class RingReader {
       this.newBlock(Math.max(run, BLOCK_BYTES));
     }
     const from = this.blockUsed;
-    this.block.set(this.bytes.subarray(start, start + run), from);
+    copyInto(this.block, from, this.bytes.subarray(start, start + run));
     this.blockUsed = from + run;
     this.runNext = from;
     this.runEnd = from + run;

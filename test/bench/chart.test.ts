@@ -5,9 +5,9 @@ import { apart, linear, logarithmic } from '../../bench/chart/scale.js';
 import { element } from '../../bench/chart/svg.js';
 import { contenderNames, contenders } from '../../bench/contenders.js';
 import { environment } from '../../bench/report/environment.js';
-import { withTable } from '../../bench/report/files.js';
+import { withTables } from '../../bench/report/files.js';
 import { compact } from '../../bench/report/format.js';
-import { markdown, type Result } from '../../bench/report/markdown.js';
+import { markdown, type Result, summary } from '../../bench/report/markdown.js';
 import { verdicts } from '../../bench/statistics.js';
 import { workloads } from '../../bench/workloads.js';
 import { launchChromium, runsBrowserTests } from '../browser/chromium.js';
@@ -27,7 +27,7 @@ function everything(): Result {
   const titles = contenderNames.map(name => [name, { title: `${contenders[name].title}&<`, settings: '' }]);
   return {
     environment: environment(),
-    method: { rounds: 2, seconds: 1 },
+    method: { rounds: 2, seconds: 1, tries: 1 },
     command: 'npm run bench',
     contenders: Object.fromEntries(titles),
     skipped: { nchan: 'nginx' },
@@ -93,12 +93,24 @@ test('the report says what failed, and what was skipped', () => {
   expect(text).not.toContain('undefined');
 });
 
-test("the README's table is replaced, and nothing else", () => {
-  const text = withTable('before\n<!-- bench:table -->\nold\n<!-- /bench:table -->\nafter\n', everything());
+test("the README's tables are replaced, and nothing else", () => {
+  const markers = (name: string) => `<!-- ${name} -->\nold\n<!-- /${name} -->`;
+  const readme = `before\n${markers('bench:table')}\nbetween\n${markers('bench:floors')}\nafter\n`;
+  const text = withTables(readme, everything());
   expect(text).toMatch(/^before\n<!-- bench:table -->\n\| /);
   expect(text).not.toContain('old');
-  expect(text.endsWith('\n<!-- /bench:table -->\nafter\n')).toBe(true);
-  expect(() => withTable('no markers', everything())).toThrow('bench:table');
+  expect(text).toContain('\n<!-- /bench:table -->\nbetween\n<!-- bench:floors -->\n| ');
+  expect(text.endsWith('\n<!-- /bench:floors -->\nafter\n')).toBe(true);
+  expect(() => withTables('no markers', everything())).toThrow('bench:table');
+});
+
+test('the summary marks what something else than the server has limited', () => {
+  const result = everything();
+  for (const { samples } of result.workloads) {
+    for (const sample of Object.values(samples).flat()) sample.generatorCpu = 0.99;
+  }
+  expect(summary(result)).toMatch(/\| 1,000\\\* · 1\.00 \|[\s\S]*limited by the load generator/);
+  expect(summary(everything())).not.toContain('limited by');
 });
 
 describe.runIf(runsBrowserTests)('the picture', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { quietRounds } from '../../bench/report/limits.js';
 import { judge, ratioInterval, ratios, spread, verdicts } from '../../bench/statistics.js';
 import type { Workload } from '../../bench/workloads.js';
 import { Random } from '../support/random.js';
@@ -55,21 +56,25 @@ describe('verdicts', () => {
   const measured = { uws: samples(100, 100, 100), threadgate: samples(80, 82, 84) };
 
   test.each([
-    { atLeast: 0.8, ok: true, okWithinNoise: true },
-    { atLeast: 0.85, ok: false, okWithinNoise: true },
-    { atLeast: 0.95, ok: false, okWithinNoise: false },
-  ])('a floor of $atLeast under a median of 0.82', ({ atLeast, ok, okWithinNoise }) => {
-    const limits = [{ contender: 'threadgate', baseline: 'uws', atLeast } as const];
-    expect(verdicts({ ...workload, limits }, measured)).toMatchObject([{ ok, okWithinNoise }]);
-  });
+    { atLeast: 0.8, aim: undefined, reached: 'aim', okWithinNoise: true },
+    { atLeast: 0.8, aim: 0.9, reached: 'floor', okWithinNoise: true },
+    { atLeast: 0.85, aim: 0.9, reached: 'nothing', okWithinNoise: true },
+    { atLeast: 0.95, aim: undefined, reached: 'nothing', okWithinNoise: false },
+  ])(
+    'a floor of $atLeast and an aim of $aim under a median of 0.82',
+    ({ atLeast, aim, reached, okWithinNoise }) => {
+      const limits = [{ contender: 'threadgate', baseline: 'uws', atLeast, aim } as const];
+      expect(verdicts({ ...workload, limits }, measured)).toMatchObject([{ reached, okWithinNoise }]);
+    },
+  );
 
   test.each([
-    { atMost: 82, ok: true, okWithinNoise: true },
-    { atMost: 80, ok: false, okWithinNoise: true },
-    { atMost: 70, ok: false, okWithinNoise: false },
-  ])('a ceiling of $atMost over a median of 82', ({ atMost, ok, okWithinNoise }) => {
+    { atMost: 82, reached: 'aim', okWithinNoise: true },
+    { atMost: 80, reached: 'nothing', okWithinNoise: true },
+    { atMost: 70, reached: 'nothing', okWithinNoise: false },
+  ])('a ceiling of $atMost over a median of 82', ({ atMost, reached, okWithinNoise }) => {
     const limits = [{ contender: 'threadgate', atMost } as const];
-    expect(verdicts({ ...workload, limits }, measured)).toMatchObject([{ ok, okWithinNoise }]);
+    expect(verdicts({ ...workload, limits }, measured)).toMatchObject([{ reached, okWithinNoise }]);
   });
 
   test('there is none for a contender that was not there', () => {
@@ -80,7 +85,9 @@ describe('verdicts', () => {
   test('a contender that failed misses its floor', () => {
     const limits = [{ contender: 'threadgate', baseline: 'uws', atLeast: 0.5 } as const];
     const failed = { uws: samples(1), threadgate: samples(Number.NaN) };
-    expect(verdicts({ ...workload, limits }, failed)).toMatchObject([{ ok: false, okWithinNoise: false }]);
+    expect(verdicts({ ...workload, limits }, failed)).toMatchObject([
+      { reached: 'nothing', okWithinNoise: false },
+    ]);
   });
 });
 
@@ -133,4 +140,12 @@ describe('two builds', () => {
   test.each([[[]], [[Number.NaN]], [[1.02]], [[0.7, 1.4, 0.9]]])('cannot be judged from %j', values => {
     expect(judge(values, 'higher').verdict).toBe('too noisy to tell');
   });
+});
+
+test('a round in which anybody was disturbed is left out for all', () => {
+  const calm = { value: 1, othersCpu: 0.02 };
+  const disturbed = { value: 1, othersCpu: 0.3 };
+  const failed = { value: Number.NaN, failure: 'it ended' };
+  const rounds = { uws: [calm, calm, calm], threadgate: [calm, disturbed, failed] };
+  expect(quietRounds(rounds)).toEqual({ uws: [calm, calm], threadgate: [calm, failed] });
 });

@@ -48,6 +48,23 @@ describe('the backlog', () => {
     expect(backlog.empty).toBe(true);
   });
 
+  test('writes memory anew once it was read, but never what a lane may still read', () => {
+    const backlog = new Backlog(LARGEST);
+    const memory = (length: number) => {
+      push(backlog, 1, length);
+      backlog.peek();
+      const { buffer } = backlog.payload;
+      backlog.shift();
+      return buffer;
+    };
+    expect(memory(10)).toBe(memory(10));
+    const asMuch = 64 * 1024 - 16;
+    const shared = memory(asMuch);
+    expect(shared).toBeInstanceOf(SharedArrayBuffer);
+    expect(memory(asMuch)).not.toBe(shared);
+    expect(memory(10)).not.toBe(shared);
+  });
+
   test('gives a large record shared memory that holds nothing else, so that a lane can read it there', () => {
     const backlog = new Backlog(LARGEST);
     push(backlog, 1, 10);
