@@ -108,8 +108,10 @@ function noSession(options?: ErrorOptions): NoSessionError {
 }
 
 function why(cause: unknown, session: Session | undefined): string {
-  if (cause instanceof Error) return `: ${cause.message}`;
-  return session === undefined ? '' : ', or the server answered without a session: browsers do not tell';
+  if (cause instanceof Error && cause.message !== '') return `: ${cause.message}`;
+  return session === undefined
+    ? ''
+    : ', or the server answered without a session: this WebSocket does not tell';
 }
 
 /** What the promise gives, or a rejection as soon as the signal is aborted. */

@@ -39,7 +39,7 @@ export function appProtocolOf(chosen: string): string | undefined {
 }
 
 /**
- * Whether a WebSocket failed because the server chose nothing of what was offered. Only `ws` and Node's own say so, in words;
+ * Whether a WebSocket failed because the server chose nothing of what was offered. `ws` and Node's own say so, in words;
  * browsers keep it to themselves.
  */
 export function isUnanswered(cause: unknown): boolean {
