@@ -27,9 +27,15 @@ export interface SendOptions {
    * @default false
    */
   compress?: boolean;
+  /**
+   * Threadgate only: kept for the client until it has acknowledged it, over reconnects. It must have asked for that: see
+   * `peer.session`. Not compressed.
+   * @default false
+   */
+  guaranteed?: boolean;
 }
 
-export interface PublishOptions extends SendOptions {
+export interface PublishOptions extends Omit<SendOptions, 'guaranteed'> {
   /**
    * Only reach subscribers of this namespace.
    * @default every namespace (`gateway.publish`) or the peer's own (`peer.publish`)
@@ -84,6 +90,11 @@ export interface Peer {
   readonly id: string;
   /** Publish and subscribe stay within a namespace: the URL's path, unless `upgrade` gave another. */
   readonly namespace: string;
+  /**
+   * Threadgate only: names the session of a client that asked for guaranteed delivery, the same over all its connections;
+   * undefined for one that did not. 32 hexadecimal digits; no secret.
+   */
+  readonly session: string | undefined;
   /** The client's IP address. */
   readonly remoteAddress: string | undefined;
   /** The upgrade request. */
@@ -118,8 +129,13 @@ export interface Peer {
   /**
    * Sends one frame: binary for bytes, text for everything else (objects as JSON).
    * Frames of one lane arrive in the order in which they were sent.
+   *
+   * With `guaranteed` it goes to the client's session: numbered, and kept until the client has acknowledged it, over as
+   * many connections as that takes, also when this one is closed already. Guaranteed messages have an order of their own.
+   * Those that a `message` hook sends while it handles a guaranteed message leave when it is through, all or none.
    * @returns 1 when it was accepted for sending, 0 when the connection is no longer open
    * @throws {@link DataError} `ERR_THREADGATE_DATA` for data with no wire form, such as a Blob
+   * @throws {@link NoSessionError} `ERR_THREADGATE_NO_SESSION` for a guaranteed one to a client without a session
    */
   send(data: Data, options?: SendOptions): number;
   /** Sends to all subscribers of the topic in this peer's namespace, but not to this peer itself. */
@@ -144,8 +160,16 @@ export interface Peer {
 
 /** One message of a client. May be kept: its bytes are a copy. */
 export interface Message {
-  /** A random UUID, version 4, made when first asked for. */
+  /**
+   * A random UUID, version 4, made when first asked for; of a guaranteed message the session and its number, the same at
+   * every attempt.
+   */
   readonly id: string;
+  /**
+   * Threadgate only: whether a hook may have handled this guaranteed message before, all or in part: its lane ended
+   * meanwhile, or the gateway does not know. Always false for others.
+   */
+  readonly redelivered: boolean;
   readonly peer: Peer;
   /** A string for a text frame, a Uint8Array for a binary one. */
   readonly rawData: string | Uint8Array;

@@ -33,6 +33,9 @@ interface Flags {
   logLevel: NonNullable<GatewayOptions['logLevel']>;
   hangTimeoutMs?: number;
   hookTimeoutMs?: number;
+  sessionTtlMs?: number;
+  maxSessionBytes?: number;
+  sessionDir?: string;
   watch: boolean;
 }
 
@@ -151,6 +154,19 @@ function createCommand(): Command {
         'close a connection whose hook does not settle; 0: never (default: 0)',
       ).argParser(wholeNumber),
     )
+    .addOption(
+      option(
+        '--session-ttl-ms <number>',
+        'keep sessions of lost clients for so long; 0: no sessions (default: 60000)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option(
+        '--max-session-bytes <bytes>',
+        'guaranteed messages that may wait for one client (default: 1m)',
+      ).argParser(byteCount),
+    )
+    .addOption(option('--session-dir <folder>', 'keep sessions there, over restarts (default: in memory)'))
     .addOption(
       option('--watch', "reload when code in the app's folder changes: for development").default(false),
     )

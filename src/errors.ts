@@ -84,6 +84,18 @@ export class PeerGoneError extends ThreadgateError {
   }
 }
 
+/** A guaranteed message was to be sent to a client that has no session: it did not ask for one. */
+export class NoSessionError extends ThreadgateError {
+  declare readonly code: 'ERR_THREADGATE_NO_SESSION';
+
+  constructor(id: string) {
+    super(
+      'ERR_THREADGATE_NO_SESSION',
+      `peer ${id} has no session, so nothing can be guaranteed to it: look at peer.session first`,
+    );
+  }
+}
+
 /** What `upgrade` returned cannot be used. */
 export class UpgradeError extends ThreadgateError {
   constructor(message: string) {

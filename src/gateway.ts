@@ -28,6 +28,8 @@ import {
   parseCloseOptions,
   parseOptions,
 } from './options.js';
+import { Journal } from './sessions/journal.js';
+import { Sessions } from './sessions/sessions.js';
 import type { GatewayStats } from './stats.js';
 import { context } from './sync/index.js';
 import { encodeData } from './wire/data.js';
@@ -42,6 +44,12 @@ import { checkName } from './wire/topics.js';
  */
 const LINGER_LEAST_MS = 300;
 const LINGER_LONGEST_MS = 1_000;
+
+/** What is logged of a message whose hook was cut off. */
+const CUT_OFF: Partial<Record<number, string>> = {
+  [Inbound.message]: 'a message is lost: its lane ended while a hook was handling it',
+  [Inbound.guaranteed]: 'a guaranteed message is handled again: its lane ended while a hook was handling it',
+};
 
 /** A running gateway. To be used on the main thread. */
 export interface RunningGateway {
@@ -104,6 +112,7 @@ class Gateway implements RunningGateway {
   private readonly writer: Writer;
   private readonly lanes: Lanes;
   private readonly takeover: Takeover;
+  private readonly sessions: Sessions<Connection>;
   private readonly jobs: Jobs;
   private readonly jobCalls: JobCalls;
   private readonly listener: Listener;
@@ -135,17 +144,21 @@ class Gateway implements RunningGateway {
       () => this.lanes.forRequest(),
       opening => this.connections.hasRoomFor(opening),
     );
-    this.takeover = new Takeover(this.connections, this.requests, index => this.lanes.at(index), {
-      lost: (connection, type) =>
-        this.warn(
-          connection,
-          type === Inbound.message
-            ? 'a message is lost: its lane ended while a hook was handling it'
-            : 'a hook was cut off: its lane ended',
-          { hook: hookName(type) },
-        ),
-      poisoned: connection => this.warn(connection, 'its messages end lanes: closed with 1011', {}),
-    });
+    this.sessions = this.createSessions();
+    this.takeover = new Takeover(
+      this.connections,
+      this.requests,
+      this.sessions,
+      index => this.lanes.at(index),
+      {
+        lost: (connection, type) =>
+          this.warn(connection, CUT_OFF[type] ?? 'a hook was cut off: its lane ended', {
+            hook: hookName(type),
+          }),
+        poisoned: (connection, refused) =>
+          this.warn(connection, 'its messages end lanes: closed with 1011', refused === 0 ? {} : { refused }),
+      },
+    );
     this.jobs = new Jobs(options);
     const owner = this.jobOwner();
     this.jobCalls = new JobCalls({
@@ -157,6 +170,7 @@ class Gateway implements RunningGateway {
       this.requests,
       this.hub,
       this.backpressure,
+      this.sessions,
       (slot, tag) => this.takeover.left(slot, tag),
       connection => this.drain.finished(connection),
     );
@@ -194,6 +208,7 @@ class Gateway implements RunningGateway {
       this.requests,
       this.backpressure,
       this.hub,
+      this.sessions,
       options,
       {
         forConnection: () => this.lanes.forConnection(),
@@ -219,6 +234,35 @@ class Gateway implements RunningGateway {
       () => this.ready,
       () => this.stats,
     );
+  }
+
+  private createSessions(): Sessions<Connection> {
+    const { sessionTtlMs, sessionDir, maxSessionBytes, maxConnections, ...others } = this.options;
+    const journal =
+      sessionDir === undefined || sessionTtlMs === 0
+        ? undefined
+        : new Journal(sessionDir, error =>
+            this.log.error(
+              { err: error, sessionDir },
+              'sessions cannot be written: they will not outlive this process',
+            ),
+          );
+    const bounds = { ...others, ttlMs: sessionTtlMs, maxBytes: maxSessionBytes, maxAway: maxConnections };
+    const sessions = new Sessions<Connection>(bounds, journal, {
+      message: (connection, binary, redelivered, payload) =>
+        this.sockets.guaranteed(connection, binary, redelivered, payload),
+      sent: connection => this.backpressure.check(connection),
+      close: (connection, cause, code, reason) => {
+        if (connection.ws === undefined || connection.cause !== undefined) return;
+        connection.cause = cause;
+        this.warn(connection, `closed with ${code}: ${reason}`, {});
+        connection.ws.end(code, reason);
+      },
+      dropped: (session, count, why) =>
+        this.log.warn({ session, count, why }, 'guaranteed messages are dropped: their session is over'),
+    });
+    this.connections.onSessionReleased = (session, connection) => sessions.released(session, connection);
+    return sessions;
   }
 
   async start(): Promise<void> {
@@ -354,6 +398,7 @@ class Gateway implements RunningGateway {
   /** Gives back everything but the sockets of clients. */
   private async release(): Promise<void> {
     this.backpressure.stop();
+    this.sessions.stop();
     await this.hub.close();
     this.admin.close();
     this.requests.corkHolder?.close();
@@ -376,6 +421,7 @@ class Gateway implements RunningGateway {
         lost: this.takeover.lost,
       },
       bytes: { in: sockets.bytesIn, out: writer.bytesOut + topics.bytesOut },
+      sessions: this.sessions.stats,
       requests: { total: requests.total, waiting: requests.waiting },
       topics: hub.names,
       jobs: jobs.stats,

@@ -30,6 +30,7 @@ export {
   JobQueueFullError,
   JobTimeoutError,
   ListenError,
+  NoSessionError,
   OptionError,
   PeerGoneError,
   PlatformError,

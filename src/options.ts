@@ -113,6 +113,17 @@ export const optionsSchema = z.strictObject({
    * connections to it, if the app has a `resume` hook. 0: never.
    */
   balanceMs: z.int().min(0).max(3_600_000).default(0),
+  /**
+   * Milliseconds for which the session of a client that asked for guaranteed delivery is kept after its connection was
+   * lost. 0: there are no sessions.
+   */
+  sessionTtlMs: z.int().min(0).max(86_400_000).default(60_000),
+  /** Bytes of guaranteed messages that may wait for one client's acknowledgement; beyond it its session is over. */
+  maxSessionBytes: bytes.default(1 * MiB),
+  /**
+   * A folder of this process alone, where sessions are kept so that they outlive it. Default: none, sessions are in memory.
+   */
+  sessionDir: z.string().min(1).optional(),
   /** A pino logger to write to. Default: one of the gateway's own, to stdout, with `logLevel`. */
   logger: z
     .custom<Logger>(

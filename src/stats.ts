@@ -10,10 +10,28 @@ export interface GatewayStats {
   messages: { in: number; out: number; published: number; lost: number };
   /** Bytes of those messages. */
   bytes: { in: number; out: number };
+  sessions: SessionStats;
   requests: { total: number; waiting: number };
   topics: number;
   jobs: JobStats;
   lanes: LaneStats[];
+}
+
+/** Sessions of clients that asked for guaranteed delivery; see docs/protocol.md. */
+export interface SessionStats {
+  /** Sessions with a connection, and without one. */
+  attached: number;
+  away: number;
+  /** Bytes that wait for their clients' acknowledgements. */
+  waitingBytes: number;
+  /** Guaranteed messages that hooks handled to their end, and that were sent to clients. */
+  handled: number;
+  sent: number;
+  /** Messages that came again after a hook for them had begun, or may have. */
+  redelivered: number;
+  /** Messages given up because they ended their lane too often. */
+  refused: number;
+  endedByCause: Record<string, number>;
 }
 
 export interface JobStats {

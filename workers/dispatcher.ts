@@ -258,8 +258,10 @@ export class Dispatcher {
     ring.take(ring.target, ring.tag);
     const { type, flags, aux } = ring;
     const result = this.hooks.run(peer, type, flags, aux, this.block, this.offset, this.length);
-    if (result === undefined) this.finish(peer, type, this.length);
-    else this.wait(peer, result, type, this.length);
+    if (result === undefined) {
+      if (type === Inbound.guaranteed) peer.endHandling();
+      this.finish(peer, type, this.length);
+    } else this.wait(peer, result, type, this.length);
     return true;
   }
 
@@ -340,6 +342,7 @@ export class Dispatcher {
   /** The same as `finish`, for a hook that the connection's RUNNING cell knows of. */
   private finishRunning(peer: LanePeer, type: number, length: number): void {
     // In this order: what it sent must not be lost without the cell telling. And after `finish` the slot may be another's.
+    peer.endHandling();
     this.outbox.commit();
     this.directory.setRunning(peer.slot, 0);
     this.finish(peer, type, length);
@@ -348,6 +351,7 @@ export class Dispatcher {
   /** Takes a message off the account, and lets go of a connection that is through. */
   private finish(peer: LanePeer, type: number, length: number): void {
     switch (type) {
+      case Inbound.guaranteed:
       case Inbound.message:
       case Inbound.ping:
       case Inbound.pong: {

@@ -1,10 +1,11 @@
 /** Runs the app's hooks for one record, and sees to what they throw. */
 import type { HookError, Hooks, Log, PeerContext } from '../src/app.js';
 import { HookFailure } from '../src/errors.js';
-import { BINARY, hookName, Inbound, SUBSCRIBED } from '../src/wire/records.js';
+import { BINARY, hookName, Inbound, REDELIVERED, SUBSCRIBED } from '../src/wire/records.js';
 import { topicOf } from '../src/wire/topics.js';
+import { runHandling } from './handling.js';
 import type { HttpHandler } from './http.js';
-import { LaneMessage } from './message.js';
+import { GuaranteedMessage, LaneMessage } from './message.js';
 import type { LanePeer } from './peer.js';
 
 export class HookRunner {
@@ -31,6 +32,14 @@ export class HookRunner {
         case Inbound.message: {
           const message = new LaneMessage(peer, block, offset, length, (flags & BINARY) !== 0);
           return this.guard(peer, 'message', hooks.message?.(peer, message));
+        }
+        case Inbound.guaranteed: {
+          const binary = (flags & BINARY) !== 0;
+          const redelivered = (flags & REDELIVERED) !== 0;
+          const message = new GuaranteedMessage(peer, block, offset, length, binary, redelivered);
+          const handling = peer.beginHandling(message.numberBytes);
+          const result = runHandling(handling, () => hooks.message?.(peer, message));
+          return this.guard(peer, 'message', result);
         }
         case Inbound.open: {
           const context = this.http.takeContext(block.readInt32LE(offset));

@@ -118,7 +118,11 @@ function serve(
     const obey = (command: LaneCommand): void => {
       switch (command.type) {
         case 'stop':
-          settleWithin(command.withinMs, () => dispatcher.unfinished + http.unsettled, end);
+          settleWithin(
+            command.withinMs,
+            () => dispatcher.unfinished + http.unsettled,
+            () => gateway.whenEndIsKnown(end),
+          );
           // What main published before it said stop is in the ring.
           dispatcher.wake();
           break;

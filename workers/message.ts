@@ -2,8 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Message, Peer } from '../src/app.js';
 
+const NUMBER_BYTES = 8;
+
 export class LaneMessage implements Message {
-  private knownId: string | undefined = undefined;
+  protected knownId: string | undefined = undefined;
   private knownText: string | undefined = undefined;
   private knownBytes: Uint8Array | undefined = undefined;
 
@@ -15,6 +17,10 @@ export class LaneMessage implements Message {
     private readonly length: number,
     readonly isBinary: boolean,
   ) {}
+
+  get redelivered(): boolean {
+    return false;
+  }
 
   get id(): string {
     this.knownId ??= randomUUID();
@@ -75,5 +81,35 @@ export class LaneMessage implements Message {
 
   [Symbol.for('nodejs.util.inspect.custom')](): unknown {
     return { message: { id: this.id, peer: this.peer, text: this.text() } };
+  }
+}
+
+/** A message of a session. Its number stands before its bytes. */
+export class GuaranteedMessage extends LaneMessage {
+  /** Unsigned, 64 bits, big-endian. */
+  readonly numberBytes: Uint8Array;
+  private readonly again: boolean;
+
+  constructor(
+    peer: Peer,
+    block: Buffer,
+    offset: number,
+    length: number,
+    isBinary: boolean,
+    redelivered: boolean,
+  ) {
+    super(peer, block, offset + NUMBER_BYTES, length - NUMBER_BYTES, isBinary);
+    this.numberBytes = block.subarray(offset, offset + NUMBER_BYTES);
+    this.again = redelivered;
+  }
+
+  override get redelivered(): boolean {
+    return this.again;
+  }
+
+  /** The same at every attempt, on every lane, over restarts: a key for what must not be done twice. */
+  override get id(): string {
+    this.knownId ??= `${this.peer.session}:${Buffer.from(this.numberBytes).readBigUInt64BE()}`;
+    return this.knownId;
   }
 }

@@ -15,7 +15,7 @@ import type {
   SendOptions,
   WaitForDrainOptions,
 } from '../src/app.js';
-import { CloseError, DataError, PeerGoneError } from '../src/errors.js';
+import { CloseError, DataError, NoSessionError, PeerGoneError } from '../src/errors.js';
 import { Mutex, type WaitOptions } from '../src/sync/index.js';
 import { CLOSE_CODES, isCloseCode, LONGEST_REASON_BYTES } from '../src/wire/close.js';
 import { bytesOf, textOf } from '../src/wire/data.js';
@@ -24,6 +24,7 @@ import { Head } from '../src/wire/head.js';
 import { COMPRESS, Outbound, TOPIC_SEPARATOR } from '../src/wire/records.js';
 import { checkName } from '../src/wire/topics.js';
 import type { HookTask } from './dispatcher.js';
+import { type Handling, sourceBytes } from './handling.js';
 import type { Outbox } from './outbox.js';
 import { LaneRequest } from './request.js';
 
@@ -83,6 +84,9 @@ export class LanePeer implements Peer {
   firstTask: HookTask | undefined = undefined;
   lastTask: HookTask | undefined = undefined;
 
+  /** The guaranteed message that its hook is handling. */
+  private handling: Handling | undefined = undefined;
+  private knownSession: string | undefined = undefined;
   private state = OPEN;
   private knownId: string | undefined = undefined;
   private knownHead: Head | undefined = undefined;
@@ -109,6 +113,14 @@ export class LanePeer implements Peer {
       this.knownId = id;
     }
     return this.knownId;
+  }
+
+  get session(): string | undefined {
+    if (this.knownSession === undefined) {
+      const session = this.host.directory.session(this.slot);
+      if (this.host.directory.sameAs(this.slot, this.tag)) this.knownSession = session;
+    }
+    return this.knownSession;
   }
 
   private get head(): Head {
@@ -216,6 +228,7 @@ export class LanePeer implements Peer {
   // ── what can be done with it ──
 
   send(data: unknown, options?: SendOptions): number {
+    if (options?.guaranteed === true) return this.sendGuaranteed(data);
     if (this.state !== OPEN || !this.open) return 0;
     const { outbox } = this.host;
     const bytes = outbox.data(Outbound.send, options?.compress ? COMPRESS : 0, this.slot, this.tag, data);
@@ -224,6 +237,17 @@ export class LanePeer implements Peer {
       this.sentSequence = outbox.sequence;
     }
     this.sentBytes += bytes;
+    return 1;
+  }
+
+  /** Not only while it is open: its session outlives it. */
+  private sendGuaranteed(data: unknown): number {
+    const { directory, outbox } = this.host;
+    if (this.session === undefined) {
+      if (!directory.sameAs(this.slot, this.tag)) return 0;
+      throw new NoSessionError(this.id);
+    }
+    outbox.data(Outbound.guaranteed, 0, this.slot, this.tag, data, sourceBytes());
     return 1;
   }
 
@@ -307,12 +331,28 @@ export class LanePeer implements Peer {
     return { ownerDied: hold.ownerDied, unlock, [Symbol.asyncDispose]: unlock };
   }
 
-  // ── its end, told by the dispatcher ──
+  // ── told by the dispatcher ──
+
+  /** A hook begins to handle a guaranteed message. */
+  beginHandling(number: Uint8Array): Handling {
+    this.handling = { slot: this.slot, tag: this.tag, number, open: true };
+    return this.handling;
+  }
+
+  /** That hook is through, if it ever began. */
+  endHandling(): void {
+    const { handling } = this;
+    if (handling === undefined) return;
+    handling.open = false;
+    this.handling = undefined;
+    this.host.outbox.record(Outbound.settled, 0, 0, this.slot, this.tag, handling.number);
+  }
 
   /** The connection is closed, and its close hook is about to run: reads what could not be read later. */
   closing(): void {
     this.state = CLOSING;
     void this.id;
+    void this.session;
     void this.head;
     void this.context;
   }

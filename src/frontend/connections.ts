@@ -7,6 +7,8 @@
 import { randomFillSync } from 'node:crypto';
 import type { Backlog } from '../lanes/backlog.js';
 import type { Lane } from '../lanes/lane.js';
+import type { SessionOffer } from '../sessions/offer.js';
+import type { Session } from '../sessions/session.js';
 import type { WaitGroup } from '../sync/index.js';
 import { type DirectoryMemory, DirectoryWriter } from '../wire/directory.js';
 import { HeadAllocator } from '../wire/heads.js';
@@ -25,6 +27,8 @@ export type CloseCause =
   | 'slow-consumer'
   | 'inbound-overflow'
   | 'poison'
+  | 'session-moved'
+  | 'bad-frame'
   | 'shutdown';
 
 const NO_STRIKES: Connection['strikes'] = [];
@@ -52,6 +56,8 @@ export class Connection {
   moving: { to: number; held: Backlog } | undefined = undefined;
   /** When its messages ended a lane, or may have, in milliseconds of `performance.now()`. */
   strikes: readonly { time: number; weight: number }[] = NO_STRIKES;
+  /** Where its client asked for one: it outlives the connection. */
+  session: Session | undefined = undefined;
   /** The writer's list of this connection's frames in the batch at hand; see writer.ts. */
   firstFrame = -1;
   lastFrame = -1;
@@ -81,6 +87,8 @@ export interface Opening {
   context: Uint8Array;
   /** The upgrade's token, by which the lane finds the context; 0 for none. */
   token: number;
+  /** The session that it belongs to; undefined for none. */
+  session: SessionOffer | undefined;
 }
 
 const ID_BYTES = 16;
@@ -91,6 +99,9 @@ export class Connections {
   opened = 0;
   /** Counts open connections while the gateway drains. */
   inFlight: WaitGroup | undefined;
+
+  /** Told when a lane is through with a closed connection that belongs to a session. */
+  onSessionReleased: ((session: Session, connection: Connection) => void) | undefined;
 
   private readonly heads: HeadAllocator;
   private readonly bySlot: (Connection | undefined)[] = [];
@@ -160,6 +171,7 @@ export class Connections {
       headLength: head.length,
       contextOffset,
       contextLength: context.length,
+      session: opening.session?.name,
     };
     connection.slot = slot;
     connection.tag = this.directory.fill(slot, entry, this.random, this.randomUsed);
@@ -192,6 +204,7 @@ export class Connections {
     this.leaveNamespace(this.directory.namespace(slot));
     this.bySlot[slot] = undefined;
     this.directory.release(slot);
+    if (connection.session !== undefined) this.onSessionReleased?.(connection.session, connection);
   }
 
   /** Writes how much waits for the client to where every lane can read it. */

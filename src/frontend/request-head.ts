@@ -13,11 +13,14 @@ export interface RequestHead {
   hasBody: boolean;
 }
 
-export function readHead(req: HttpRequest): RequestHead {
+/** @param protocols in the place of what the client offered as subprotocols; '' for none */
+export function readHead(req: HttpRequest, protocols?: string): RequestHead {
   let headers = '';
   let contentLength: number | undefined;
   let chunked = false;
-  req.forEach((name, value) => {
+  req.forEach((name, sent) => {
+    const value = name === 'sec-websocket-protocol' ? (protocols ?? sent) : sent;
+    if (value === '' && sent !== '') return;
     headers += formatHeader(name, isPlain(value) ? value : Buffer.from(value).toString('latin1'));
     if (name === 'content-length') contentLength = Number(value);
     else if (name === 'transfer-encoding') chunked = true;

@@ -5,6 +5,7 @@
  * its client is gone: then the token is forgotten at once, the lane is told, and its answer finds nothing.
  */
 import type { Lane } from '../lanes/lane.js';
+import type { ProtocolOffer } from '../sessions/offer.js';
 import type { WaitGroup } from '../sync/index.js';
 import type { BatchReader } from '../wire/batch.js';
 import { formatHead } from '../wire/head.js';
@@ -25,6 +26,8 @@ interface Handshake {
   key: string;
   extensions: string;
   context: SocketContext;
+  /** What the client offered to get a session; undefined for nothing. */
+  offer: ProtocolOffer | undefined;
 }
 
 interface Pending {
@@ -108,12 +111,18 @@ export class Requests {
   }
 
   /** An upgrade that the app wants to decide on. */
-  upgrade(res: HttpResponse, req: HttpRequest, context: SocketContext, lane: Lane): void {
-    const head = readHead(req);
+  upgrade(
+    res: HttpResponse,
+    req: HttpRequest,
+    context: SocketContext,
+    lane: Lane,
+    offer: ProtocolOffer | undefined,
+  ): void {
+    const head = readHead(req, offer?.forApp);
     const key = req.getHeader('sec-websocket-key');
     const extensions = req.getHeader('sec-websocket-extensions');
     const address = clientAddress(res);
-    const token = this.expect(res, lane, false, { head, address, key, extensions, context });
+    const token = this.expect(res, lane, false, { head, address, key, extensions, context, offer });
     const text = encodeHead(formatHead(head.method, head.target, address, '', '', head.headers));
     if (!lane.inbox.admitRequest(text.length)) {
       this.forget(token);
@@ -249,20 +258,22 @@ export class Requests {
     if (this.draining) return refuseAfterAll('the gateway is closing\n');
     const jsonEnd = batch.offset + batch.tag;
     const decision = JSON.parse(batch.bytes.toString('utf8', batch.offset, jsonEnd)) as Acceptance;
-    const { head, address, key, extensions, context } = handshake;
+    const { head, address, key, extensions, context, offer } = handshake;
     const { namespace, protocol } = decision;
+    const answer = offer?.answer(protocol);
     const opening: Opening = {
       head: Buffer.from(formatHead(head.method, head.target, address, namespace, protocol, head.headers)),
       namespace,
       context: new Uint8Array(batch.bytes.subarray(jsonEnd, batch.offset + batch.length)),
       token: batch.target,
+      session: answer === undefined ? undefined : offer?.session,
     };
     if (!this.hasRoomFor(opening)) return refuseAfterAll('too many connections\n');
     const connection = new Connection(lane, opening);
     const upgrade = (): void => {
       res.writeStatus('101 Switching Protocols');
       for (const [name, value] of decision.headers) res.writeHeader(name, value);
-      res.upgrade<SocketData>({ connection }, key, protocol, extensions, context);
+      res.upgrade<SocketData>({ connection }, key, answer ?? protocol, extensions, context);
     };
     if (this.corkHolder === undefined) res.cork(upgrade);
     else this.corkHolder.hold(() => res.cork(upgrade));

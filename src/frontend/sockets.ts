@@ -4,8 +4,10 @@
  */
 import type { Hub } from '../hub/hub.js';
 import type { Lane } from '../lanes/lane.js';
+import { type ProtocolOffer, parseOffer } from '../sessions/offer.js';
+import type { Sessions } from '../sessions/sessions.js';
 import { formatHead } from '../wire/head.js';
-import { BINARY, HookBit, Inbound } from '../wire/records.js';
+import { BINARY, HookBit, Inbound, REDELIVERED } from '../wire/records.js';
 import type { Backpressure } from './backpressure.js';
 import { type CloseCause, Connection, type Connections, type SocketData } from './connections.js';
 import { refuse } from './refuse.js';
@@ -56,6 +58,7 @@ export class Sockets {
     private readonly requests: Requests,
     private readonly backpressure: Backpressure,
     private readonly hub: Hub,
+    private readonly sessions: Sessions<Connection>,
     private readonly options: SocketOptions,
     private readonly lanes: LanesForSockets,
     private readonly events: SocketEvents,
@@ -91,23 +94,32 @@ export class Sockets {
     if (lane === undefined) return refuse(res, 503, 'the gateway is not ready\n');
     if (!lane.has(HookBit.websocket)) return refuse(res, 404, 'no WebSockets here\n');
     if (this.connections.full) return refuse(res, 503, 'too many connections\n');
-    if (lane.has(HookBit.upgrade)) return this.requests.upgrade(res, req, context, lane);
-    const head = readHead(req);
+    if (lane.has(HookBit.upgrade)) return this.requests.upgrade(res, req, context, lane, this.offer(req));
+    const offer = this.offer(req);
+    const answer = offer?.answer('');
+    const head = readHead(req, offer?.forApp);
     const namespace = req.getUrl();
     const text = formatHead(head.method, head.target, clientAddress(res), namespace, '', head.headers);
-    const opening = { head: Buffer.from(text), namespace, context: NO_BYTES, token: 0 };
+    const session = answer === undefined ? undefined : offer?.session;
+    const opening = { head: Buffer.from(text), namespace, context: NO_BYTES, token: 0, session };
     if (!this.connections.hasRoomFor(opening)) return refuse(res, 503, 'too many connections\n');
     res.upgrade<SocketData>(
       { connection: new Connection(lane, opening) },
       req.getHeader('sec-websocket-key'),
-      '',
+      answer ?? '',
       req.getHeader('sec-websocket-extensions'),
       context,
     );
   }
 
+  /** What the client offers to get a session. */
+  private offer(req: UpgradeArguments[1]): ProtocolOffer | undefined {
+    return parseOffer(req.getHeader('sec-websocket-protocol'), this.sessions.offered);
+  }
+
   private open(ws: Socket): void {
     const connection = connectionOf(ws);
+    const offer = connection.opening?.session;
     // The one that allowed the upgrade may have been replaced since.
     const lane = this.lanes.at(connection.lane.index);
     connection.lane = lane;
@@ -117,6 +129,7 @@ export class Sockets {
       ws.end(OVERFLOW_CODE, 'too many connections');
       return;
     }
+    if (offer !== undefined) connection.session = this.sessions.attach(connection, offer);
     if (token === 0 && !lane.has(HookBit.open)) return;
     new DataView(this.tokenBytes.buffer).setInt32(0, token, true);
     connection.tell(Inbound.open, 0, 0, this.tokenBytes);
@@ -126,6 +139,9 @@ export class Sockets {
     const connection = connectionOf(ws);
     this.messagesIn++;
     this.bytesIn += data.byteLength;
+    const { session } = connection;
+    if (session !== undefined && isBinary && session.owns(data))
+      return this.sessions.receive(session, connection, Buffer.from(data));
     if (connection.cause !== undefined || connection.finishing || !connection.lane.has(HookBit.message))
       return;
     if (connection.lane.inbox.admit(connection, data.byteLength)) {
@@ -133,6 +149,17 @@ export class Sockets {
     } else {
       this.overflow(connection, ws);
     }
+  }
+
+  /** A message of a connection's session, for its hooks. @returns false when it cannot be taken */
+  guaranteed(connection: Connection, binary: boolean, redelivered: boolean, payload: Uint8Array): boolean {
+    if (connection.finishing || connection.ws === undefined) return false;
+    if (!connection.lane.inbox.admit(connection, payload.length)) {
+      this.overflow(connection, connection.ws);
+      return false;
+    }
+    connection.tell(Inbound.guaranteed, (binary ? BINARY : 0) | (redelivered ? REDELIVERED : 0), 0, payload);
+    return true;
   }
 
   private control(ws: Socket, hook: 'ping' | 'pong', type: number, data: ArrayBuffer): void {
@@ -174,6 +201,7 @@ export class Sockets {
     if (connection.ws === undefined) return; // it never got a slot
     this.backpressure.unsubscribed(connection);
     this.connections.close(connection, connection.cause ?? causeOf(code));
+    if (connection.session !== undefined) this.sessions.detach(connection.session, connection);
     const { lane, known } = connection;
     if (!lane.gone && (known || lane.has(HookBit.close))) {
       connection.tell(Inbound.close, 0, code, new Uint8Array(reason));

@@ -6,6 +6,8 @@
  */
 import { Backlog } from '../lanes/backlog.js';
 import type { Lane } from '../lanes/lane.js';
+import type { Session } from '../sessions/session.js';
+import type { Sessions } from '../sessions/sessions.js';
 import { HOOK_RECORDS, HookBit, Inbound, SUBSCRIBED } from '../wire/records.js';
 import type { WaitingRecord } from '../wire/ring.js';
 import type { Connection, Connections } from './connections.js';
@@ -13,6 +15,14 @@ import type { Requests } from './requests.js';
 
 const NO_BYTES = new Uint8Array(0);
 const NO_SLOTS: ReadonlySet<number> = new Set();
+
+/** Records that count against the bounds of what may wait. */
+const CHARGED: ReadonlySet<number> = new Set([
+  Inbound.message,
+  Inbound.guaranteed,
+  Inbound.ping,
+  Inbound.pong,
+]);
 
 /** A connection whose messages end a lane so often within so many milliseconds is closed. */
 const STRIKES = 3;
@@ -23,17 +33,21 @@ const POISON_REASON = 'its messages ended the handler';
 export interface TakeoverEvents {
   /** What a hook of this connection was handling when its lane ended is lost. @param type of the record */
   lost(connection: Connection, type: number): void;
-  /** The connection's messages have ended lanes too often; it is closed. */
-  poisoned(connection: Connection): void;
+  /** The connection's messages have ended lanes too often; it is closed. @param refused number of a message of its session, or 0 */
+  poisoned(connection: Connection, refused: number): void;
 }
 
 export class Takeover {
   /** Messages that a hook was handling when its lane ended. */
   lost = 0;
 
+  /** Sessions that have to send again what was with the lane, because a message before it was cut off. */
+  private readonly rewinding = new Set<Session>();
+
   constructor(
     private readonly connections: Connections,
     private readonly requests: Requests,
+    private readonly sessions: Sessions<Connection>,
     private readonly laneAt: (index: number) => Lane,
     private readonly events: TakeoverEvents,
   ) {}
@@ -55,6 +69,8 @@ export class Takeover {
     if (from.gone) this.holdAgainst(from, unsettled);
     for (const record of remains.records) this.repeat(to, record);
     for (const held of behind) for (const record of held.records()) this.repeat(to, record);
+    for (const session of this.rewinding) this.sessions.rewind(session);
+    this.rewinding.clear();
   }
 
   /** Tells whose hook had not finished. @returns whose promise had not settled */
@@ -71,6 +87,10 @@ export class Takeover {
     }
     for (const [connection, type] of lost) {
       if (type === Inbound.message) this.lost++;
+      if (type === Inbound.guaranteed && connection.session !== undefined) {
+        this.sessions.cutOff(connection.session, connection);
+        this.rewinding.add(connection.session);
+      }
       if (HOOK_RECORDS.has(type)) this.events.lost(connection, type);
     }
     return running;
@@ -89,14 +109,18 @@ export class Takeover {
 
   private strike(connection: Connection, weight: number): void {
     const time = performance.now();
-    const recent = connection.strikes.filter(strike => time - strike.time < STRIKES_WITHIN_MS);
-    connection.strikes = [...recent, { time, weight }];
-    const sum = connection.strikes.reduce((total, strike) => total + strike.weight, 0);
+    // A client that comes back with the same message is no other.
+    const record = connection.session ?? connection;
+    const recent = record.strikes.filter(strike => time - strike.time < STRIKES_WITHIN_MS);
+    record.strikes = [...recent, { time, weight }];
+    const sum = record.strikes.reduce((total, strike) => total + strike.weight, 0);
     // In thirds and the like the sum may miss the whole by a rounding.
     if (sum < STRIKES - 1e-9) return;
     if (connection.ws === undefined || connection.cause !== undefined) return;
+    const { session } = connection;
+    const refused = session === undefined ? 0 : this.sessions.refuse(session, POISON_REASON);
     connection.cause = 'poison';
-    this.events.poisoned(connection);
+    this.events.poisoned(connection, refused);
     connection.ws.end(POISON_CODE, POISON_REASON);
   }
 
@@ -184,13 +208,18 @@ export class Takeover {
 
   private repeatForConnection(to: Lane, { type, flags, aux, target, tag, payload }: WaitingRecord): void {
     const connection = this.connections.withSlot(target, tag);
-    if (connection === undefined || (connection.cause === 'poison' && type !== Inbound.close)) return;
+    if (connection === undefined) return;
+    const { session } = connection;
+    if (connection.cause === 'poison' && type !== Inbound.close) {
+      if (type === Inbound.guaranteed && session !== undefined) this.rewinding.add(session);
+      return;
+    }
+    if (type === Inbound.guaranteed && session !== undefined && this.rewinding.has(session)) return;
     if (connection.moving !== undefined) {
       connection.moving.held.push(type, flags, aux, target, tag, payload);
       return;
     }
-    if (type === Inbound.message || type === Inbound.ping || type === Inbound.pong)
-      to.inbox.charge(connection, payload.length);
+    if (CHARGED.has(type)) to.inbox.charge(connection, payload.length);
     to.inbox.post(type, flags, aux, target, tag, payload);
   }
 }

@@ -4,12 +4,14 @@
  * All frames of one batch for one connection are gathered and sent inside one cork: one system call instead of one per
  * frame, which is where the speed is. What is seen by a client keeps the order of the batch: before anything that
  * reaches other connections' order (a publication) everything gathered is sent; before anything else for one connection
- * (a close, a ping) that connection's frames are.
+ * (a close, a ping) that connection's frames are. Guaranteed messages have an order of their own.
  */
 import type { Hub } from '../hub/hub.js';
 import type { Lane } from '../lanes/lane.js';
+import { readNumber } from '../sessions/frames.js';
+import type { Sessions } from '../sessions/sessions.js';
 import type { BatchReader } from '../wire/batch.js';
-import { BINARY, COMPRESS, Inbound, Outbound, SUBSCRIBED } from '../wire/records.js';
+import { BINARY, COMPRESS, Inbound, Outbound, SOURCE_BYTES, SUBSCRIBED } from '../wire/records.js';
 import type { Backpressure } from './backpressure.js';
 import type { Connection, Connections } from './connections.js';
 import type { Requests } from './requests.js';
@@ -37,6 +39,7 @@ export class Writer {
     private readonly requests: Requests,
     private readonly hub: Hub,
     private readonly backpressure: Backpressure,
+    private readonly sessions: Sessions<Connection>,
     /** The lane is through with a connection that is to be another's. */
     private readonly left: (slot: number, tag: number) => void,
     /** A connection's hooks have settled, and everything that they sent was carried out. */
@@ -52,6 +55,7 @@ export class Writer {
         else this.command(lane, batch);
       }
       this.flush();
+      this.sessions.flush();
     } finally {
       this.forget();
     }
@@ -73,6 +77,12 @@ export class Writer {
         break;
       case Outbound.released:
         this.connections.release(batch.target, batch.tag);
+        break;
+      case Outbound.guaranteed:
+        this.guaranteed(batch);
+        break;
+      case Outbound.settled:
+        this.sessions.settled(batch.target, batch.tag, readNumber(batch.bytes, batch.offset));
         break;
       case Outbound.left:
         this.flush();
@@ -99,6 +109,7 @@ export class Writer {
     if (ws === undefined) return;
     switch (batch.type) {
       case Outbound.close:
+        this.sessions.flush();
         connection.cause ??= 'app';
         ws.end(batch.aux, this.view(batch.offset, batch.length));
         break;
@@ -129,6 +140,15 @@ export class Writer {
     // One that moves is told its topics when it arrives.
     if (connection.lane === lane || !connection.known || connection.moving !== undefined) return;
     connection.tell(Inbound.topic, flags, 0, this.view(batch.offset, batch.length));
+  }
+
+  private guaranteed(batch: BatchReader): void {
+    const source = {
+      slot: batch.bytes.readInt32LE(batch.offset),
+      tag: batch.bytes.readInt32LE(batch.offset + 4),
+    };
+    const data = this.view(batch.offset + SOURCE_BYTES, batch.length - SOURCE_BYTES);
+    this.sessions.send(batch.target, batch.tag, source, data, (batch.flags & BINARY) !== 0);
   }
 
   private publish(batch: BatchReader): void {

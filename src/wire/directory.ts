@@ -25,6 +25,7 @@ import {
   SLOT_LOCK_CELL,
   SLOT_NAMESPACE_CELL,
   SLOT_RUNNING_CELL,
+  SLOT_SESSION_CELL,
   SLOT_SETTLED_CELL,
   SLOT_TAG_CELL,
 } from './layout.js';
@@ -45,6 +46,8 @@ export function createDirectoryMemory(capacity: number): DirectoryMemory {
     heads: new SharedArrayBuffer(Math.ceil(headBytes / LARGEST_HEAD_BYTES) * LARGEST_HEAD_BYTES),
   };
 }
+
+const NO_SESSION = '0'.repeat(32);
 
 export class Directory {
   readonly capacity: number;
@@ -117,6 +120,13 @@ export class Directory {
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
 
+  /** The name of the connection's session in hexadecimal, or undefined where it has none. */
+  session(slot: number): string | undefined {
+    const at = slot * SLOT_BYTES + SLOT_SESSION_CELL * 4;
+    const name = this.ids.toString('hex', at, at + 16);
+    return name === NO_SESSION ? undefined : name;
+  }
+
   get openCount(): number {
     return Atomics.load(this.header, DIRECTORY_OPEN_CELL);
   }
@@ -165,6 +175,8 @@ export interface SlotEntry {
   headLength: number;
   contextOffset: number;
   contextLength: number;
+  /** 16 bytes, or undefined for none. */
+  session: Uint8Array | undefined;
 }
 
 /** The main thread's side: gives slots out and takes them back. */
@@ -211,6 +223,9 @@ export class DirectoryWriter extends Directory {
     cells[base + SLOT_CONTEXT_LENGTH_CELL] = entry.contextLength;
     cells[base + SLOT_SETTLED_CELL] = 0;
     cells[base + SLOT_RUNNING_CELL] = 0;
+    const sessionAt = slot * SLOT_BYTES + SLOT_SESSION_CELL * 4;
+    if (entry.session === undefined) this.ids.fill(0, sessionAt, sessionAt + 16);
+    else this.ids.set(entry.session, sessionAt);
     randomBytes.copy(this.ids, slot * SLOT_BYTES + SLOT_ID_CELL * 4, randomAt, randomAt + 16);
     const tag = (((cells[base + SLOT_TAG_CELL] as number) | 1) + 2) | 1;
     Atomics.store(cells, base + SLOT_TAG_CELL, tag);

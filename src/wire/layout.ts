@@ -106,6 +106,8 @@ export const SLOT_CONTEXT_OFFSET_CELL = 6;
 export const SLOT_CONTEXT_LENGTH_CELL = 7;
 /** 128 random bits: the UUID without its fixed bits. */
 export const SLOT_ID_CELL = 8;
+/** The 16 bytes of the session's name; all zero for none. */
+export const SLOT_SESSION_CELL = 12;
 // Second line, written by the owning lane:
 /** Inbound bytes of this connection whose hooks have settled, ever growing, modulo 2³². */
 export const SLOT_SETTLED_CELL = 16;

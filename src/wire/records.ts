@@ -35,6 +35,8 @@ export const Inbound = {
   leave: 13,
   /** No message of this connection comes after this: `finished` is the answer. */
   finish: 14,
+  /** A message of a session, whose end is to be told by `settled`. flags: BINARY, REDELIVERED. payload: number (u64), its bytes. */
+  guaranteed: 15,
 } as const;
 
 /** Records that one of the app's hooks is run for. */
@@ -42,6 +44,7 @@ export const HOOK_RECORDS: ReadonlySet<number> = new Set([
   Inbound.open,
   Inbound.resume,
   Inbound.message,
+  Inbound.guaranteed,
   Inbound.close,
   Inbound.drain,
   Inbound.ping,
@@ -50,6 +53,7 @@ export const HOOK_RECORDS: ReadonlySet<number> = new Set([
 
 /** The name of the hook that a record is for. */
 export function hookName(type: number): string {
+  if (type === Inbound.guaranteed) return 'message';
   return Object.entries(Inbound).find(([, value]) => value === type)?.[0] ?? String(type);
 }
 
@@ -84,13 +88,25 @@ export const Outbound = {
   left: 15,
   /** The connection's hooks have settled, up to its `finish`. What they sent stands before. */
   finished: 16,
+  /**
+   * A message for the session of this peer. flags: BINARY. payload: slot and tag (i32 each) of the connection whose
+   * guaranteed message was being handled meanwhile, tag 0 for none; data.
+   */
+  guaranteed: 17,
+  /** The hook for a guaranteed message is through. payload: the message's number (u64). */
+  settled: 18,
 } as const;
+
+/** What stands before the data of an outbound `guaranteed`. */
+export const SOURCE_BYTES = 8;
 
 /** flags of a record */
 export const BINARY = 1;
 export const COMPRESS = 2;
 /** The payload is too large for the ring and came through the payload port. */
 export const EXTERNAL = 4;
+/** Of a guaranteed message: a hook may have handled it before. */
+export const REDELIVERED = 8;
 export const SUBSCRIBED = 1;
 export const ABORTED = 1;
 

@@ -15,7 +15,15 @@ beforeEach(() => {
   reader = new Directory(memory);
 });
 
-const ENTRY = { lane: 0, namespace: 0, headOffset: 0, headLength: 0, contextOffset: 0, contextLength: 0 };
+const ENTRY = {
+  lane: 0,
+  namespace: 0,
+  headOffset: 0,
+  headLength: 0,
+  contextOffset: 0,
+  contextLength: 0,
+  session: undefined as Uint8Array | undefined,
+};
 
 function open(entry: Partial<typeof ENTRY> = {}, random = randomBytes(16)): { slot: number; tag: number } {
   const slot = writer.take();
@@ -29,6 +37,15 @@ function end({ slot, tag }: { slot: number; tag: number }): void {
 }
 
 describe('a slot', () => {
+  test("names its connection's session, and no earlier one's", () => {
+    const first = open({ session: Buffer.from('0123456789abcdef') });
+    expect(reader.session(first.slot)).toBe('30313233343536373839616263646566');
+    end(first);
+    const second = open();
+    expect(second.slot).toBe(first.slot);
+    expect(reader.session(second.slot)).toBeUndefined();
+  });
+
   test('shows every thread what it was filled with', () => {
     const { slot, tag } = open({ lane: 3, namespace: 9 });
     writer.setBuffered(slot, 1234);
