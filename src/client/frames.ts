@@ -8,7 +8,7 @@ export const KIND = { message: 1, acknowledged: 2, go: 3, refused: 4, ping: 5, p
 
 /** Flags of a message. */
 const IS_BINARY = 1;
-const WAS_SENT = 2;
+const IS_DOUBTFUL = 2;
 
 const MARK_BYTES = 8;
 const NUMBER_AT = { [KIND.message]: 10, [KIND.acknowledged]: 9, [KIND.go]: 9, [KIND.refused]: 9 };
@@ -30,12 +30,13 @@ export type Mark = Uint8Array<ArrayBuffer>;
 export interface MessageHead {
   number: number;
   isBinary: boolean;
-  wasSent: boolean;
+  /** A gateway that has lost the session since then may have handled it. */
+  isDoubtful: boolean;
 }
 
 export function encodeMessage(mark: Mark, head: MessageHead, data: Uint8Array): Uint8Array<ArrayBuffer> {
   const frame = begin(mark, KIND.message, MESSAGE_HEAD_BYTES + data.length);
-  frame[MARK_BYTES + 1] = (head.isBinary ? IS_BINARY : 0) | (head.wasSent ? WAS_SENT : 0);
+  frame[MARK_BYTES + 1] = (head.isBinary ? IS_BINARY : 0) | (head.isDoubtful ? IS_DOUBTFUL : 0);
   new DataView(frame.buffer).setBigUint64(NUMBER_AT[KIND.message], BigInt(head.number));
   frame.set(data, MESSAGE_HEAD_BYTES);
   return frame;

@@ -24,14 +24,13 @@ interface Entry {
   sentAt: number;
   /** How often it was written. */
   attempts: number;
+  /** The gateway lost the session after it was written: it may have been handled. */
+  isDoubtful: boolean;
   /** Its promise is settled: it was refused, and stays until it counts as acknowledged. */
   isSettled: boolean;
   resolve(delivery: Delivery): void;
   reject(error: ClientError): void;
 }
-
-/** The limits of the connection that there is, or was. */
-type Limits = Pick<Welcome, 'mark' | 'window' | 'largest'>;
 
 export class ResendQueue implements Source {
   readonly #maxGuaranteed: number;
@@ -46,7 +45,8 @@ export class ResendQueue implements Source {
   #written: number | undefined;
   /** Bytes of their frames. */
   #onTheWay = 0;
-  #limits: Limits | undefined;
+  /** Of the connection that there is, or was. */
+  #welcome: Welcome | undefined;
 
   /** @param dropped is told of each message that was given up */
   constructor(maxGuaranteed: number, writer: Writer, dropped: (error: ClientError, data: Outgoing) => void) {
@@ -78,7 +78,7 @@ export class ResendQueue implements Source {
   send(given: Outgoing): Promise<Delivery> {
     const isBinary = typeof given !== 'string';
     const data = isBinary ? (snapshot(given) as Uint8Array<ArrayBuffer>) : new TextEncoder().encode(given);
-    const largest = this.#limits?.largest ?? Number.POSITIVE_INFINITY;
+    const largest = this.#welcome?.largest ?? Number.POSITIVE_INFINITY;
     if (data.length > largest) return this.#refuse(new TooLargeError(data.length, largest), given);
     const cost = costOf(data);
     if (this.#bytes + cost > this.#maxGuaranteed) {
@@ -87,7 +87,16 @@ export class ResendQueue implements Source {
     this.#bytes += cost;
     const delivery = new Promise<Delivery>((resolve, reject) => {
       const sentAt = performance.now();
-      this.#entries.push({ data, isBinary, sentAt, attempts: 0, isSettled: false, resolve, reject });
+      this.#entries.push({
+        data,
+        isBinary,
+        sentAt,
+        attempts: 0,
+        isDoubtful: false,
+        isSettled: false,
+        resolve,
+        reject,
+      });
     });
     this.#writer.wake();
     return forgive(delivery);
@@ -97,17 +106,19 @@ export class ResendQueue implements Source {
    * A connection begins. Nothing is written before the gateway says go.
    * @throws {TooLargeError} for a message that has its number and that this gateway cannot take any more
    */
-  begin(limits: Limits): void {
+  begin(welcome: Welcome): void {
     for (let place = 0; place < this.#numbered; place++) {
-      const { length } = (this.#entries.at(place) as Entry).data;
-      if (length > limits.largest) throw new TooLargeError(length, limits.largest);
+      const entry = this.#entries.at(place) as Entry;
+      const { length } = entry.data;
+      if (length > welcome.largest) throw new TooLargeError(length, welcome.largest);
+      entry.isDoubtful ||= !welcome.resumed;
     }
-    this.#limits = limits;
+    this.#welcome = welcome;
     const entries = this.#entries.clear();
-    const isTooLarge = ({ data }: Entry): boolean => data.length > limits.largest;
+    const isTooLarge = ({ data }: Entry): boolean => data.length > welcome.largest;
     for (const entry of entries) if (!isTooLarge(entry)) this.#entries.push(entry);
     for (const entry of entries.filter(isTooLarge)) {
-      this.#giveUp(entry, new TooLargeError(entry.data.length, limits.largest));
+      this.#giveUp(entry, new TooLargeError(entry.data.length, welcome.largest));
     }
   }
 
@@ -152,22 +163,22 @@ export class ResendQueue implements Source {
 
   next(): Uint8Array<ArrayBuffer> | undefined {
     const entry = this.#sendable();
-    if (entry === undefined || this.#limits === undefined || this.#written === undefined) return undefined;
+    if (entry === undefined || this.#welcome === undefined || this.#written === undefined) return undefined;
     this.#onTheWay += frameBytes(entry);
     this.#written += 1;
     this.#numbered = Math.max(this.#numbered, this.#written);
-    const { data, isBinary, attempts } = entry;
+    const { data, isBinary, isDoubtful } = entry;
     entry.attempts += 1;
     const number = this.#acknowledged + this.#written;
-    return encodeMessage(this.#limits.mark, { number, isBinary, wasSent: attempts > 0 }, data);
+    return encodeMessage(this.#welcome.mark, { number, isBinary, isDoubtful }, data);
   }
 
   /** The next entry, where the gateway said go and the window has room. One may always be on its way. */
   #sendable(): Entry | undefined {
-    if (this.#written === undefined || this.#limits === undefined) return undefined;
+    if (this.#written === undefined || this.#welcome === undefined) return undefined;
     const entry = this.#entries.at(this.#written);
     if (entry === undefined || this.#onTheWay === 0) return entry;
-    return this.#onTheWay + frameBytes(entry) <= this.#limits.window ? entry : undefined;
+    return this.#onTheWay + frameBytes(entry) <= this.#welcome.window ? entry : undefined;
   }
 
   #acknowledgeNext(): void {

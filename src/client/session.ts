@@ -19,7 +19,7 @@ import type { Writer } from './writer.js';
 export interface Gap {
   /** The number of the last guaranteed message that came; so many came in all. */
   readonly received: number;
-  /** How many guaranteed messages of ours are sent again: handlers may see them twice, with `message.redelivered`. */
+  /** How many guaranteed messages of ours are sent again, with `message.redelivered`: the gateway may have handled them. */
   readonly resent: number;
 }
 

@@ -14,7 +14,7 @@ export const WELCOME = { session: SESSION, resumed: false, mark: MARK, window: 2
 
 /** What the client said: a frame, or a message of the app. */
 export type Said =
-  | { kind: 1; binary: boolean; again: boolean; number: number; data: string }
+  | { kind: 1; binary: boolean; doubtful: boolean; number: number; data: string }
   | { kind: 2; number: number }
   | { kind: 5 | 7 }
   | { text: string }
@@ -40,7 +40,7 @@ function understand(data: Buffer, isBinary: boolean): Said {
     const number = Number(data.readBigUInt64BE(10));
     const isBytes = (flags & 1) !== 0;
     const text = data.toString(isBytes ? 'hex' : 'utf8', 18);
-    return { kind, binary: isBytes, again: (flags & 2) !== 0, number, data: text };
+    return { kind, binary: isBytes, doubtful: (flags & 2) !== 0, number, data: text };
   }
   if (kind === 2) return { kind, number: Number(data.readBigUInt64BE(9)) };
   if ((kind === 5 || kind === 7) && data.length === 9) return { kind };
@@ -48,8 +48,8 @@ function understand(data: Buffer, isBinary: boolean): Said {
 }
 
 /** A guaranteed text message as the client is to say it. */
-export function said(number: number, data: string, again = false): Said {
-  return { kind: 1, binary: false, again, number, data };
+export function said(number: number, data: string, doubtful = false): Said {
+  return { kind: 1, binary: false, doubtful, number, data };
 }
 
 export class ScriptedConnection {
