@@ -1,6 +1,7 @@
 /** threadgate: the public face. Apps import from it too, on their lanes: so nothing heavy may be loaded with it. */
-import type { RunningGateway } from './gateway.js';
+
 import type { GatewayOptions } from './options.js';
+import type { RunningGateway } from './running-gateway.js';
 
 export {
   type App,
@@ -39,9 +40,9 @@ export {
   UnknownJobError,
   UpgradeError,
 } from './errors.js';
-export type { RunningGateway } from './gateway.js';
 export type { JobContext, JobError, JobResult, Jobs, RunOptions } from './job.js';
 export type { CloseOptions, GatewayOptions } from './options.js';
+export type { RunningGateway } from './running-gateway.js';
 export type { GatewayStats, JobStats, LaneStats } from './stats.js';
 
 /**

@@ -26,6 +26,7 @@ import { checkName } from '../src/wire/topics.js';
 import type { HookTask } from './dispatcher.js';
 import { type Handling, sourceBytes } from './handling.js';
 import type { Outbox } from './outbox.js';
+import { LaneWebSocket } from './peer-websocket.js';
 import { LaneRequest } from './request.js';
 
 /** What all peers of a lane share. */
@@ -376,40 +377,6 @@ export class LanePeer implements Peer {
 
   [Symbol.for('nodejs.util.inspect.custom')](): unknown {
     return { peer: { id: this.id, open: this.open } };
-  }
-}
-
-class LaneWebSocket implements PeerWebSocket {
-  binaryType?: NonNullable<PeerWebSocket['binaryType']>;
-
-  constructor(private readonly peer: LanePeer) {}
-
-  get readyState(): number {
-    return this.peer.readyState;
-  }
-
-  get protocol(): string {
-    return this.peer.protocol;
-  }
-
-  get extensions(): string {
-    return this.peer.extensions;
-  }
-
-  get url(): string {
-    return this.peer.request.url.replace(/^http/, 'ws');
-  }
-
-  get bufferedAmount(): number {
-    return this.peer.bufferedAmount;
-  }
-
-  send(data: unknown): void {
-    this.peer.send(data);
-  }
-
-  close(code?: number, reason?: string): void {
-    this.peer.close(code, reason);
   }
 }
 

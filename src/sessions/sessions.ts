@@ -1,7 +1,7 @@
 /**
  * All sessions of this process. Main thread.
  *
- * What a hook sends with guarantee while it handles a guaranteed message is held here (`Transaction`) until the hook is
+ * What a hook sends with guarantee while it handles a guaranteed message is held (see transactions.ts) until the hook is
  * through: then that message is handled and what it sent is in the queues, all at once; if the hook is cut off, neither.
  * So a message that comes again finds the world as if it had never been there, as far as that world is sessions.
  *
@@ -9,6 +9,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { SessionStats } from '../stats.js';
+import { Away } from './away.js';
 import {
   BINARY_DATA,
   FrameKind,
@@ -23,6 +24,7 @@ import {
 import type { Journal } from './journal.js';
 import type { SessionOffer } from './offer.js';
 import { Session, type SessionConnection } from './session.js';
+import { Transactions } from './transactions.js';
 
 /** Bytes of frames on their way in one direction, at most. */
 const WINDOW_BYTES = 256 * 1024;
@@ -60,11 +62,6 @@ export interface SessionEvents<C extends SessionConnection> {
   dropped(id: string, count: number, why: string): void;
 }
 
-/** What a hook that handles a guaranteed message has sent with guarantee so far. */
-interface Transaction {
-  sends: { to: Session; data: Buffer; binary: boolean }[];
-}
-
 export class Sessions<C extends SessionConnection> {
   readonly endedByCause = new Map<SessionEnd, number>();
   /** Guaranteed messages: handled by hooks, sent to clients, refused; and those whose hook was cut off and that came again. */
@@ -75,11 +72,9 @@ export class Sessions<C extends SessionConnection> {
 
   private readonly byId = new Map<string, Session>();
   private readonly byKey = new Map<number, Session>();
-  private readonly transactions = new Map<number, Transaction>();
-  /** Sessions without a connection, and when each expires; the first expires first. */
-  private readonly away = new Map<Session, number>();
+  private readonly transactions = new Transactions();
+  private readonly away: Away;
   private readonly dirty = new Set<Session>();
-  private timer: NodeJS.Timeout | undefined;
   private readonly outWindow: number;
   private readonly inWindow: number;
 
@@ -88,12 +83,13 @@ export class Sessions<C extends SessionConnection> {
     private readonly journal: Journal | undefined,
     private readonly events: SessionEvents<C>,
   ) {
+    this.away = new Away(options.ttlMs, options.maxAway, (session, cause) => this.end(session, cause));
     this.outWindow = Math.min(WINDOW_BYTES, options.maxBackpressure >> 1);
     this.inWindow = Math.min(WINDOW_BYTES, options.maxInboundPerConnection >> 1);
     for (const state of journal?.load() ?? []) {
       const session = new Session(state, this.outWindow);
       this.byId.set(session.id, session);
-      this.leave(session);
+      this.away.add(session);
     }
     journal?.keep(() => [...this.byId.values()].map(({ state }) => state));
   }
@@ -171,32 +167,7 @@ export class Sessions<C extends SessionConnection> {
   detach(session: Session, connection: C): void {
     if (session.connection !== connection) return; // it goes on elsewhere already
     session.detach(connection);
-    if (!session.ended) this.leave(session);
-  }
-
-  private leave(session: Session): void {
-    this.away.set(session, performance.now() + this.options.ttlMs);
-    if (this.away.size > this.options.maxAway) {
-      const [oldest] = this.away.keys();
-      this.end(oldest as Session, 'crowded-out');
-    }
-    this.expireLater();
-  }
-
-  private expireLater(): void {
-    if (this.timer !== undefined) return;
-    const [first] = this.away.values();
-    if (first === undefined) return;
-    const expire = (): void => {
-      this.timer = undefined;
-      const now = performance.now();
-      for (const [session, at] of this.away) {
-        if (at > now) break;
-        this.end(session, 'expired');
-      }
-      this.expireLater();
-    };
-    this.timer = setTimeout(expire, Math.max(1, first - performance.now())).unref();
+    if (!session.ended) this.away.add(session);
   }
 
   private end(session: Session, cause: SessionEnd): void {
@@ -269,33 +240,17 @@ export class Sessions<C extends SessionConnection> {
     if (source.tag === 0) {
       this.push(session, data, binary);
     } else {
-      this.transaction(source.slot, source.tag).sends.push({ to: session, data: Buffer.from(data), binary });
-      session.heldBytes += data.length;
+      this.transactions.hold(keyOf(source.slot, source.tag), session, data, binary);
     }
     this.bound(session);
-  }
-
-  private transaction(slot: number, tag: number): Transaction {
-    const key = keyOf(slot, tag);
-    let transaction = this.transactions.get(key);
-    if (transaction === undefined) {
-      transaction = { sends: [] };
-      this.transactions.set(key, transaction);
-    }
-    return transaction;
   }
 
   /** The hook for this message of this connection is through. */
   settled(slot: number, tag: number, number: number): void {
     const key = keyOf(slot, tag);
-    const transaction = this.transactions.get(key);
-    if (transaction !== undefined) {
-      this.transactions.delete(key);
-      for (const { to, data, binary } of transaction.sends) {
-        to.heldBytes -= data.length;
-        if (to.ended) this.events.dropped(to.id, 1, 'the session is over');
-        else this.push(to, data, binary);
-      }
+    for (const { to, data, binary } of this.transactions.take(key)) {
+      if (to.ended) this.events.dropped(to.id, 1, 'the session is over');
+      else this.push(to, data, binary);
     }
     this.handled++;
     const session = this.byKey.get(key);
@@ -307,9 +262,7 @@ export class Sessions<C extends SessionConnection> {
 
   /** The hook for a message of this connection was cut off by its lane's end: it never was. */
   cutOff(session: Session, connection: C): void {
-    const key = keyOf(connection.slot, connection.tag);
-    for (const { to, data } of this.transactions.get(key)?.sends ?? []) to.heldBytes -= data.length;
-    this.transactions.delete(key);
+    this.transactions.take(keyOf(connection.slot, connection.tag));
     session.cutOff = session.handled + 1;
   }
 
@@ -390,7 +343,7 @@ export class Sessions<C extends SessionConnection> {
   }
 
   stop(): void {
-    clearTimeout(this.timer);
+    this.away.stop();
     this.journal?.close();
   }
 }

@@ -1,0 +1,35 @@
+/**
+ * What hooks that handle guaranteed messages have sent with guarantee, until each is through. One for each connection:
+ * its hooks run one at a time.
+ */
+import type { Session } from './session.js';
+
+interface HeldSend {
+  to: Session;
+  data: Buffer;
+  binary: boolean;
+}
+
+export class Transactions {
+  private readonly held = new Map<number, HeldSend[]>();
+
+  /** @param key of the connection whose hook sends; see Sessions */
+  hold(key: number, to: Session, data: Uint8Array, binary: boolean): void {
+    const send = { to, data: Buffer.from(data), binary };
+    const sends = this.held.get(key);
+    if (sends === undefined) this.held.set(key, [send]);
+    else sends.push(send);
+    to.heldBytes += data.length;
+  }
+
+  /** The hook is through, or was cut off. @returns what it had sent, in order; nothing is held of it any more */
+  take(key: number): readonly HeldSend[] {
+    const sends = this.held.get(key);
+    if (sends === undefined) return NONE;
+    this.held.delete(key);
+    for (const { to, data } of sends) to.heldBytes -= data.length;
+    return sends;
+  }
+}
+
+const NONE: readonly HeldSend[] = [];
