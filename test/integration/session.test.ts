@@ -102,7 +102,9 @@ describe('guaranteed messages', () => {
     // It is longer than the window: alone it may be on the way.
     client.acknowledge(1);
     expect((await client.frameOf('message')).data).toEqual(long);
-    await client.acknowledged(3);
+    client.acknowledge(2);
+    client.message(4, 'echo behind the empty one');
+    expect(await client.texts(1)).toEqual(['behind the empty one']);
   });
 
   test('go beside ordinary ones', async () => {
