@@ -1,6 +1,9 @@
 /** Guaranteed messages between the client and the gateway as they are, over connections that are well. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { WebSocket as StandardWebSocket } from 'undici';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ClientOptions, WebSocketClass } from '../../dist/src/client/index.js';
 import { sharedGateway, startGateway } from '../support/gateway.js';
 import { freePort } from '../support/ports.js';
@@ -185,10 +188,8 @@ test('a gateway without sessions is what it says: an error for who needs one, no
 
 test('a gateway that keeps its sessions in a file has them after a restart', async () => {
   const port = await freePort();
-  const { mkdtemp, rm } = await import('node:fs/promises');
-  const { tmpdir } = await import('node:os');
-  const { join } = await import('node:path');
   const sessionDir = await mkdtemp(join(tmpdir(), 'threadgate-'));
+  onTestFinished(() => rm(sessionDir, { recursive: true }));
   const first = await startGateway('session.mjs', { port, sessionDir });
   const client = startClient(url(port), OPTIONS);
   const gaps: unknown[] = [];
@@ -202,5 +203,4 @@ test('a gateway that keeps its sessions in a file has them after a restart', asy
   expect(await sent).toMatchObject({ number: 2 });
   await until('both are answered', () => heard.length === 2);
   expect([heard, gaps]).toEqual([['1', '2'], []]);
-  await rm(sessionDir, { recursive: true, force: true });
 });
