@@ -47,6 +47,7 @@ export class Outbox implements Source {
   send(given: Outgoing, within: number): Promise<Delivery> {
     const data = snapshot(given);
     if (this.#closed !== undefined) return this.#refuse(this.#closed, data);
+    this.#writer.wake(); // others that wait go first
     if (!this.isWaiting && this.#writer.hasRoom) {
       this.#writer.write(data);
       return Promise.resolve({ outcome: 'written', waited: 0 });

@@ -19,6 +19,8 @@ const LONGEST_LOOK_MS = 16;
 export class Writer {
   readonly #maxInSocket: number;
   readonly #sources: Source[] = [];
+  /** Whose turn it is. Kept when room runs out: else the first would be the only one where messages are large. */
+  #turn = 0;
   #socket: WebSocketLike | undefined;
   #look: ReturnType<typeof setTimeout> | undefined;
   #lookMs = FIRST_LOOK_MS;
@@ -57,7 +59,7 @@ export class Writer {
 
   /** A source has something to write. */
   wake(): void {
-    while (this.#writeRound()) this.#lookMs = FIRST_LOOK_MS;
+    this.#write();
     if (this.#socket === undefined || this.#look !== undefined) return;
     if (!this.#sources.some(source => source.isWaiting)) return;
     this.#look = setTimeout(() => {
@@ -67,16 +69,17 @@ export class Writer {
     }, this.#lookMs);
   }
 
-  /** One message of each source, as far as there is room. False when none was written. */
-  #writeRound(): boolean {
-    let isWritten = false;
-    for (const source of this.#sources) {
-      if (!this.hasRoom) break;
-      const message = source.next();
-      if (message === undefined) continue;
+  /** One message of each source after the other, until there is no room or none has any more. */
+  #write(): void {
+    for (let idle = 0; idle < this.#sources.length && this.hasRoom; this.#turn++) {
+      const message = this.#sources[this.#turn % this.#sources.length]?.next();
+      if (message === undefined) {
+        idle += 1;
+        continue;
+      }
+      idle = 0;
+      this.#lookMs = FIRST_LOOK_MS;
       this.write(message);
-      isWritten = true;
     }
-    return isWritten;
   }
 }

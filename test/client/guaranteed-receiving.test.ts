@@ -132,9 +132,12 @@ describe('a gap', () => {
   });
 
   test('is none at the first session, nor when it is resumed', async () => {
-    const { gateway, client, connection } = await start();
+    const gateway = await startScript();
+    const client = startClient(gateway.url, { ...FAST, guaranteed: true });
     const gaps: unknown[] = [];
     client.on('gap', gap => gaps.push(gap));
+    const connection = (await gateway.connection()).welcome({ resumed: false });
+    await client.ready;
     for (let i = 0, last = connection; i < 3; i++) {
       last.socket.terminate();
       await next(client, 'waiting');

@@ -219,6 +219,20 @@ describe('the window', () => {
     await Promise.all(sent);
   });
 
+  test('that is smaller on the next connection changes nothing of what was sent on the one before', async () => {
+    const { gateway, client, connection } = await start();
+    connection.go(0);
+    const sent = ['a', 'b', 'c'].map(data => send(client, data));
+    await connection.take(3);
+    connection.socket.terminate();
+    const again = (await gateway.connection()).welcome({ resumed: true, window: 0 }).go(0);
+    expect(await again.next()).toEqual(said(1, 'a'));
+    again.go(2);
+    expect(await again.next()).toEqual(said(3, 'c'));
+    again.acknowledge(3);
+    await Promise.all(sent);
+  });
+
   test('keeps nobody else waiting', async () => {
     const { client, connection } = await start({}, { window: 0 });
     connection.go(0);
@@ -226,6 +240,19 @@ describe('the window', () => {
     expect(await connection.next()).toEqual(said(1, 'a'));
     expect(await client.send('beside it', { within: 5000 })).toMatchObject({ outcome: 'written' });
     expect(await connection.next()).toEqual({ text: 'beside it' });
+  });
+});
+
+describe('messages that may be lost', () => {
+  test('go beside guaranteed ones, though they had to wait for the connection', async () => {
+    const gateway = await startScript();
+    const client = startClient(gateway.url, { ...FAST, guaranteed: true });
+    send(client, 'a');
+    client.send('may be lost', { within: 10_000 });
+    const connection = (await gateway.connection()).welcome();
+    expect(await connection.next()).toEqual({ text: 'may be lost' });
+    connection.go(0);
+    expect(await connection.next()).toEqual(said(1, 'a'));
   });
 });
 
