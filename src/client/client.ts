@@ -3,9 +3,11 @@
  * the client ends that loop, through one AbortController.
  */
 import { Backoff } from './backoff.js';
+import { BAD_FRAME, checkClose, TAKEN_OVER } from './close.js';
 import { connect, type Opened } from './connect.js';
 import type { Connection } from './connection.js';
 import type { Incoming, Outgoing } from './data.js';
+import { type Delivery, forgive } from './delivery.js';
 import { Emitter } from './emitter.js';
 import {
   AbortedError,
@@ -14,15 +16,19 @@ import {
   ConnectError,
   GaveUpError,
   LostError,
+  NoSessionError,
   OptionError,
   RefusedError,
 } from './errors.js';
 import { Inbox } from './inbox.js';
 import { isOffline, pause } from './network.js';
 import { type ClientOptions, checkNumber, type Settings, settle, type Url } from './options.js';
-import { type Delivery, Outbox } from './outbox.js';
+import { Outbox } from './outbox.js';
+import { isGuaranteed, type SendOptions } from './send-options.js';
+import { type Gap, Session } from './session.js';
 import type { Status } from './status.js';
-import { canPing } from './websocket.js';
+import { canPing, OPEN } from './websocket.js';
+import { Writer } from './writer.js';
 
 export type ClientEvents = {
   /** A message came. */
@@ -31,17 +37,9 @@ export type ClientEvents = {
   status: [status: Status, before: Status];
   /** A message of ours was given up: what its promise rejects with, for those who do not await each. */
   drop: [error: ClientError, data: Outgoing];
+  /** The session with the gateway was lost, and a new one begins. Comes after status `open`, before any message. */
+  gap: [gap: Gap];
 };
-
-export interface SendOptions {
-  /**
-   * Milliseconds after which the message is given up if it was not written by then; 0: if it cannot be written at once,
-   * Infinity: never. @default the client's option `within`, 50
-   */
-  within?: number;
-}
-
-const LONGEST_REASON_BYTES = 123; // RFC 6455, 5.5
 
 interface Waiter {
   resolve(): void;
@@ -51,12 +49,16 @@ interface Waiter {
 export class Client implements AsyncIterable<Incoming> {
   readonly #settings: Settings;
   readonly #events = new Emitter<ClientEvents>();
+  readonly #writer: Writer;
+  /** Undefined where nothing is to be guaranteed. */
+  readonly #session: Session | undefined;
   readonly #outbox: Outbox;
   readonly #inboxes = new Set<Inbox>();
   readonly #backoff: Backoff;
   /** Aborted when the client is closed. */
   readonly #end = new AbortController();
   readonly #abort = (): void => {
+    this.#sayBye();
     this.#connection?.abandon();
     this.#finish(new AbortedError(this.#settings.signal?.reason));
   };
@@ -68,8 +70,11 @@ export class Client implements AsyncIterable<Incoming> {
   constructor(url: Url, options: ClientOptions = {}) {
     this.#settings = settle(url, options);
     this.#backoff = new Backoff(this.#settings);
-    this.#outbox = new Outbox(this.#settings, (error, data) => this.#events.emit('drop', error, data));
-    const { signal, autoConnect } = this.#settings;
+    const { signal, autoConnect, guaranteed, maxGuaranteed, maxBuffered, maxInSocket } = this.#settings;
+    const dropped = (error: ClientError, data: Outgoing): void => this.#events.emit('drop', error, data);
+    this.#writer = new Writer(maxInSocket);
+    this.#session = guaranteed === false ? undefined : new Session(maxGuaranteed, this.#writer, dropped);
+    this.#outbox = new Outbox(maxBuffered, this.#writer, dropped);
     if (signal?.aborted) {
       this.#abort();
       return;
@@ -84,9 +89,14 @@ export class Client implements AsyncIterable<Incoming> {
     return this.#status;
   }
 
-  /** Bytes of messages that wait to be written, with some 256 for each message besides. */
+  /** Bytes of messages that may be lost and wait to be written, with some 256 for each message besides. */
   get buffered(): number {
     return this.#outbox.buffered;
+  }
+
+  /** Bytes of guaranteed messages that are not acknowledged, counted likewise. */
+  get unacknowledged(): number {
+    return this.#session?.unacknowledged ?? 0;
   }
 
   /**
@@ -112,16 +122,18 @@ export class Client implements AsyncIterable<Incoming> {
   }
 
   /**
-   * Sends a message, when it can be written within a time, in the order of sending. Never waits; bytes are copied.
+   * Sends a message, when it can be written within a time, in the order of sending; or with guarantee, in the order of those
+   * with guarantee. Never waits; bytes are copied.
    *
-   * The promise says what became of it. A message may be lost, so a rejection that nobody awaits ends no process: event
-   * `drop` has it too.
-   * @returns rejects with {@link ExpiredError}, {@link BufferFullError}, {@link ClosedError}, {@link DataError},
-   * {@link OptionError}; the last two, which are mistakes, are as loud as any rejection
+   * The promise says what became of it. A rejection that nobody awaits ends no process: event `drop` has it too.
+   * @returns rejects with {@link BufferFullError}, {@link ClosedError}; without guarantee {@link ExpiredError}; with guarantee
+   * {@link NoSessionError}, {@link TooLargeError}, {@link RefusedMessageError}; and, as loud as any rejection because they are
+   * mistakes, {@link DataError}, {@link OptionError}
    */
-  send(data: Outgoing, { within = this.#settings.within }: SendOptions = {}): Promise<Delivery> {
+  send(data: Outgoing, options: SendOptions = {}): Promise<Delivery> {
     try {
-      return this.#outbox.send(data, checkNumber('within', within));
+      if (isGuaranteed(options)) return this.#sendGuaranteed(data);
+      return this.#outbox.send(data, checkNumber('within', options.within ?? this.#settings.within));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -150,7 +162,8 @@ export class Client implements AsyncIterable<Incoming> {
   }
 
   /**
-   * Ends the client for good: what waits to be written is given up, and the server gets a close frame.
+   * Ends the client for good: what waits to be written or acknowledged is given up, and the server gets a close frame. A
+   * session ends with it.
    * @param code 1000, or 3000 to 4999
    * @param reason at most 123 bytes
    * @returns resolves when the connection is gone, after `closeTimeout` at the latest
@@ -158,6 +171,7 @@ export class Client implements AsyncIterable<Incoming> {
   async close(code = 1000, reason = ''): Promise<void> {
     checkClose(code, reason);
     const connection = this.#connection;
+    this.#sayBye();
     connection?.close(code, reason, this.#settings.closeTimeout);
     this.#finish(undefined);
     await connection?.ended;
@@ -186,41 +200,72 @@ export class Client implements AsyncIterable<Incoming> {
       this.#backoff.failed();
       return opened;
     }
-    const { connection, url } = opened;
+    const { connection } = opened;
     const openedAt = performance.now();
     this.#connection = connection;
     if (this.#isClosed()) connection.abandon();
-    else this.#opened(connection, url);
+    else this.#opened(opened);
     const { code, reason, cause } = await connection.ended;
     this.#connection = undefined;
-    this.#outbox.detach();
+    this.#writer.detach();
+    this.#session?.end();
     this.#backoff.lasted(performance.now() - openedAt);
-    if (!this.#settings.shouldReconnect(code, reason)) return new RefusedError(code, reason);
-    return new LostError(code, reason, { cause });
+    return this.#judge(new LostError(code, reason, { cause }), opened.welcome !== undefined);
+  }
+
+  /**
+   * One attempt; where a session is only preferred and none was ever had, one more without: browsers do not tell a server
+   * that knows no sessions from one that is away.
+   */
+  async #open(): Promise<Opened | ClientError> {
+    const session = this.#session;
+    const opened = await this.#attempt(session);
+    if (this.#settings.guaranteed !== 'preferred' || session?.wasHad || this.#isClosed()) return opened;
+    return opened instanceof ClientError && comesAgain(opened) ? this.#attempt(undefined) : opened;
   }
 
   /** What is thrown while it connects is a value here: it is where every run begins. */
-  async #open(): Promise<Opened | ClientError> {
+  async #attempt(session: Session | undefined): Promise<Opened | ClientError> {
     try {
-      return await connect(this.#settings, this.#end.signal, data => this.#receive(data));
+      return await connect(this.#settings, this.#end.signal, session);
     } catch (error) {
+      if (error instanceof LostError) return this.#judge(error, true);
       return error as ClientError; // as `connect` promises
     }
   }
 
-  #opened(connection: Connection, url: string): void {
+  /** Whether to come back after this end. */
+  #judge(error: LostError, hasSession: boolean): LostError | RefusedError {
+    const { closeCode, reason } = error;
+    // Nobody else knows the session's name: it was an attempt of ours, given up, that came through late.
+    if (hasSession && closeCode === TAKEN_OVER) return error;
+    return this.#settings.shouldReconnect(closeCode, reason) ? error : new RefusedError(closeCode, reason);
+  }
+
+  #opened({ connection, url, protocol, welcome }: Opened): void {
     const { socket } = connection;
-    const pings = this.#settings.pingInterval > 0 && canPing(socket);
-    this.#become({ state: 'open', url, protocol: socket.protocol, pings });
+    let gap: Gap | undefined;
+    try {
+      gap = welcome && this.#session?.begin(welcome);
+    } catch (error) {
+      connection.abandon(error);
+      return;
+    }
+    const pings = this.#settings.pingInterval > 0 && (canPing(socket) || welcome !== undefined);
+    this.#become({ state: 'open', url, protocol, session: welcome?.session, pings });
     if (this.#isClosed()) return; // by a listener
-    this.#outbox.attach(socket);
+    this.#writer.attach(socket);
+    if (welcome === undefined) this.#session?.giveUp(noSession());
+    else connection.beat(() => this.#say(this.#session?.ping));
+    connection.listen(data => this.#receive(data, connection));
+    if (gap !== undefined) this.#events.emit('gap', gap);
     this.#ready?.waiter.resolve();
     this.#ready = undefined;
   }
 
   /** Waits before the next attempt, or closes the client when there is to be none. */
   async #waitAfter(error: ClientError): Promise<void> {
-    if (!(error instanceof ConnectError || error instanceof LostError)) {
+    if (!comesAgain(error)) {
       this.#finish(error);
       return;
     }
@@ -235,10 +280,43 @@ export class Client implements AsyncIterable<Incoming> {
     if (await pause(delay, this.#end.signal)) this.#backoff.reset();
   }
 
-  #receive(data: Incoming): void {
+  #receive(data: Incoming, connection: Connection): void {
     if (this.#isClosed()) return;
+    try {
+      if (this.#session === undefined) this.#hand(data);
+      else this.#session.receive(data, mine => this.#hand(mine));
+    } catch (error) {
+      connection.abandon(error, BAD_FRAME, 'bad frame');
+    }
+  }
+
+  #hand(data: Incoming): void {
     this.#events.emit('message', data);
     for (const inbox of this.#inboxes) inbox.put(data);
+  }
+
+  #sendGuaranteed(data: Outgoing): Promise<Delivery> {
+    const { status } = this;
+    if (status.state === 'closed') return this.#refuse(new ClosedError({ cause: status.error }), data);
+    const isPlain = status.state === 'open' && status.session === undefined;
+    if (this.#session === undefined || isPlain) return this.#refuse(noSession(), data);
+    return this.#session.send(data);
+  }
+
+  #refuse(error: ClientError, data: Outgoing): Promise<never> {
+    this.#events.emit('drop', error, data);
+    return forgive(Promise.reject(error));
+  }
+
+  /** Tells the gateway that the session is over, if there is one. */
+  #sayBye(): void {
+    this.#say(this.#session?.bye);
+  }
+
+  /** Says this now, past what waits. */
+  #say(frame: Uint8Array<ArrayBuffer> | undefined): void {
+    const socket = this.#connection?.socket;
+    if (frame !== undefined && socket?.readyState === OPEN) socket.send(frame);
   }
 
   #become(status: Status): void {
@@ -257,26 +335,31 @@ export class Client implements AsyncIterable<Incoming> {
     if (this.#status.state === 'idle') this.#settings.signal?.removeEventListener('abort', this.#abort);
     this.#end.abort();
     this.#become({ state: 'closed', error });
-    this.#outbox.close(new ClosedError({ cause: error }));
+    const closed = new ClosedError({ cause: error });
+    this.#writer.detach();
+    this.#session?.end();
+    this.#session?.giveUp(closed);
+    this.#outbox.close(closed);
     for (const inbox of this.#inboxes) inbox.end(wishless(error));
     this.#ready?.waiter.reject(error ?? new ClosedError());
     this.#ready = undefined;
   }
 }
 
+/** Whether it is a failure that another attempt may mend. */
+function comesAgain(error: ClientError): error is ConnectError | LostError | NoSessionError {
+  return error instanceof ConnectError || error instanceof LostError || error instanceof NoSessionError;
+}
+
+function noSession(): NoSessionError {
+  return new NoSessionError(
+    'nothing can be guaranteed without a session: give createClient the option guaranteed, and connect to a threadgate gateway that has sessions',
+  );
+}
+
 /** A loop that was ended on purpose has nothing to throw. */
 function wishless(error: ClientError | undefined): ClientError | undefined {
   return error instanceof AbortedError ? undefined : error;
-}
-
-/** @throws {OptionError} for what a WebSocket would not take either */
-function checkClose(code: number, reason: string): void {
-  if (code !== 1000 && !(Number.isInteger(code) && code >= 3000 && code <= 4999)) {
-    throw new OptionError(`a close code must be 1000 or from 3000 to 4999, not ${code}`);
-  }
-  if (new TextEncoder().encode(reason).length > LONGEST_REASON_BYTES) {
-    throw new OptionError(`a close reason has at most ${LONGEST_REASON_BYTES} bytes`);
-  }
 }
 
 /**

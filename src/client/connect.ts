@@ -1,13 +1,22 @@
-/** One attempt to connect: asks where to, and waits until the connection is open. Leaves nothing behind when it fails. */
+/**
+ * One attempt to connect: asks where to, waits until the connection is open, and where a session is wanted, until it began.
+ * Leaves nothing behind when it fails.
+ */
 import { Connection } from './connection.js';
-import type { Incoming } from './data.js';
-import { ClientError, ConnectError } from './errors.js';
+import { ClientError, ConnectError, LostError, NoSessionError, ProtocolError } from './errors.js';
+import { appProtocolOf, isUnanswered } from './offer.js';
 import type { Settings } from './options.js';
+import type { Session } from './session.js';
 import { findWebSocket, type WebSocketClass } from './websocket.js';
+import { parseWelcome, type Welcome } from './welcome.js';
 
 export interface Opened {
   connection: Connection;
   url: string;
+  /** The app's subprotocol. */
+  protocol: string;
+  /** The beginning of the session, if one was wanted. */
+  welcome: Welcome | undefined;
 }
 
 interface Target {
@@ -18,12 +27,14 @@ interface Target {
 
 /**
  * @param signal ends the attempt
- * @throws {ConnectError} also {@link PlatformError}; nothing else
+ * @param session what to offer; undefined: nothing
+ * @throws {ConnectError} also {@link NoSessionError}, {@link LostError} where the server closed it before the session began,
+ * {@link PlatformError}; nothing else
  */
 export async function connect(
   settings: Settings,
   signal: AbortSignal,
-  receive: (data: Incoming) => void,
+  session: Session | undefined,
 ): Promise<Opened> {
   const attempt = new AbortController();
   const end = (): void => attempt.abort(signal.reason);
@@ -36,18 +47,17 @@ export async function connect(
       targetOf(settings, attempt.signal),
       attempt.signal,
     );
-    const connection = new Connection(new WebSocket(url, protocols), settings, receive);
+    const offered = session?.offer(protocols) ?? protocols;
+    const connection = new Connection(new WebSocket(url, offered), settings);
     const abandon = (): void => connection.abandon(attempt.signal.reason);
     attempt.signal.addEventListener('abort', abandon);
-    const opened = await connection.opened;
+    const opened = await (session === undefined ? opening(connection) : beginning(connection));
     attempt.signal.removeEventListener('abort', abandon);
-    if (opened) return { connection, url };
-    throw (await connection.ended).cause;
+    return { connection, url, ...opened };
   } catch (cause) {
-    if (cause instanceof ClientError) throw cause;
-    throw new ConnectError(`could not connect${cause instanceof Error ? `: ${cause.message}` : ''}`, {
-      cause,
-    });
+    if (cause instanceof ClientError && !(cause instanceof ProtocolError)) throw cause;
+    if (session !== undefined && isUnanswered(cause)) throw noSession({ cause });
+    throw new ConnectError(`could not connect${why(cause, session)}`, { cause });
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', end);
@@ -60,6 +70,48 @@ async function targetOf(settings: Settings, signal: AbortSignal): Promise<Target
   const offered =
     typeof settings.protocols === 'function' ? await settings.protocols({ signal }) : settings.protocols;
   return { WebSocket, url, protocols: typeof offered === 'string' ? [offered] : offered };
+}
+
+type Begun = Pick<Opened, 'protocol' | 'welcome'>;
+
+async function opening(connection: Connection): Promise<Begun> {
+  if (!(await connection.opened)) throw (await connection.ended).cause;
+  return { protocol: connection.socket.protocol, welcome: undefined };
+}
+
+/** The same with a session, whose first message is ours. */
+async function beginning(connection: Connection): Promise<Begun> {
+  const { protocol: chosen } = await opening(connection);
+  try {
+    const protocol = appProtocolOf(chosen);
+    if (protocol === undefined) throw noSession();
+    const first = await connection.first();
+    if (first === undefined) throw await endOf(connection);
+    return { protocol, welcome: parseWelcome(first) };
+  } catch (error) {
+    connection.abandon(error);
+    throw error;
+  }
+}
+
+/** What to throw for a connection that ended too early. A close code may say not to come back. */
+async function endOf(connection: Connection): Promise<unknown> {
+  const { code, reason, cause } = await connection.ended;
+  return code === 1006 ? cause : new LostError(code, reason, { cause });
+}
+
+function noSession(options?: ErrorOptions): NoSessionError {
+  return new NoSessionError(
+    "the server answered without a session: it is no threadgate gateway, or one without sessions; with guaranteed: 'preferred' the client takes it as it is",
+    options,
+  );
+}
+
+function why(cause: unknown, session: Session | undefined): string {
+  if (cause instanceof Error && cause.message !== '') return `: ${cause.message}`;
+  return session === undefined
+    ? ''
+    : ', or the server answered without a session: this WebSocket does not tell';
 }
 
 /** What the promise gives, or a rejection as soon as the signal is aborted. */

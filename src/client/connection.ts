@@ -1,4 +1,7 @@
-/** One WebSocket, from its first byte to its end. `ended` resolves in every case, and nothing is received after it. */
+/**
+ * One WebSocket, from its first byte to its end. `ended` resolves in every case. What comes is held until somebody listens,
+ * and nothing is received after the end but what came before it.
+ */
 import type { Incoming } from './data.js';
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { canPing, type WebSocketLike } from './websocket.js';
@@ -16,7 +19,7 @@ export class Connection {
   /** True when it opened, false when it ended before. */
   readonly opened: Promise<boolean>;
   readonly ended: Promise<Ended>;
-  readonly #receive: (data: Incoming) => void;
+  readonly #options: HeartbeatOptions;
   #settleOpened!: (opened: boolean) => void;
   #settleEnded!: (ended: Ended) => void;
   #isOpen = false;
@@ -25,12 +28,14 @@ export class Connection {
   #heartbeat: Heartbeat | undefined;
   #closing: ReturnType<typeof setTimeout> | undefined;
   #opening: ReturnType<typeof setTimeout> | undefined;
-  /** Came together with the answer to the upgrade, before anybody could know that it is open. */
-  #early: Incoming[] | undefined;
+  /** What came before anybody could listen: together with the answer to the upgrade, say. */
+  #early: Incoming[] | undefined = [];
+  #receive: ((data: Incoming) => void) | undefined;
+  #first: ((data: Incoming | undefined) => void) | undefined;
 
-  constructor(socket: WebSocketLike, heartbeat: HeartbeatOptions, receive: (data: Incoming) => void) {
+  constructor(socket: WebSocketLike, options: HeartbeatOptions) {
     this.socket = socket;
-    this.#receive = receive;
+    this.#options = options;
     this.opened = new Promise(resolve => {
       this.#settleOpened = resolve;
     });
@@ -38,7 +43,7 @@ export class Connection {
       this.#settleEnded = resolve;
     });
     socket.binaryType = 'arraybuffer';
-    socket.onopen = () => this.#open(heartbeat);
+    socket.onopen = () => this.#open();
     socket.onmessage = (event: { data: Incoming }) => this.#hear(event.data);
     // Left in place when it has ended: an error that nobody hears ends a Node process.
     socket.onerror = ({ error }: { error?: unknown }) => {
@@ -51,6 +56,31 @@ export class Connection {
     };
   }
 
+  /** Resolves with its first message, which nobody else receives; with undefined when it ended before. */
+  first(): Promise<Incoming | undefined> {
+    const first = this.#early?.shift();
+    if (first !== undefined || this.#over) return Promise.resolve(first);
+    return new Promise(resolve => {
+      this.#first = resolve;
+    });
+  }
+
+  /** Receives all messages, those that came already a turn later: who hears of the connection now may listen by then. */
+  listen(receive: (data: Incoming) => void): void {
+    this.#receive = receive;
+    if (this.#over) this.#release();
+    else this.#opening = setTimeout(() => this.#release(), 0);
+  }
+
+  /** Notices from now on when the other side is gone. A WebSocket that has pings of its own does so by itself. */
+  beat(ping: () => void): void {
+    const { pingInterval, pingTimeout } = this.#options;
+    if (this.#over || this.#heartbeat !== undefined || pingInterval === 0) return;
+    this.#heartbeat = new Heartbeat(ping, this.#options, () => {
+      this.abandon(new Error(`no answer to a ping within ${pingTimeout} ms`));
+    });
+  }
+
   /** Closes as the protocol has it, and without the other side when `timeout` milliseconds are over. */
   close(code: number, reason: string, timeout: number): void {
     if (this.#over) return;
@@ -59,38 +89,43 @@ export class Connection {
     this.#closing ??= setTimeout(() => this.abandon(), timeout);
   }
 
-  /** Ends it now. The other side gets a close frame if one can still be written. */
-  abandon(cause?: unknown): void {
+  /** Ends it now, and receives no more. The other side gets a close frame if one can still be written. */
+  abandon(cause?: unknown, code = 1000, reason = ''): void {
     if (this.#over) return;
     this.#end({ code: 1006, reason: '', cause });
-    this.socket.close(1000);
+    this.#receive = undefined;
+    this.socket.close(code, reason);
     if (canPing(this.socket)) this.socket.terminate();
   }
 
-  #open(heartbeat: HeartbeatOptions): void {
+  #open(): void {
     if (this.#over) return;
     this.#isOpen = true;
-    if (heartbeat.pingInterval > 0 && canPing(this.socket)) {
-      this.#heartbeat = new Heartbeat(this.socket, heartbeat, () => {
-        this.abandon(new Error(`no answer to a ping within ${heartbeat.pingTimeout} ms`));
-      });
+    const { socket } = this;
+    if (canPing(socket)) {
+      const heard = (): void => this.#heartbeat?.heard();
+      socket.on('ping', heard);
+      socket.on('pong', heard);
+      this.beat(() => socket.ping());
     }
-    this.#early = [];
-    this.#opening = setTimeout(() => this.#release(), 0);
     this.#settleOpened(true);
   }
 
   #hear(data: Incoming): void {
     if (this.#over) return;
     this.#heartbeat?.heard();
-    if (this.#early === undefined) this.#receive(data);
-    else this.#early.push(data);
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) first(data);
+    else if (this.#early !== undefined) this.#early.push(data);
+    else this.#receive?.(data);
   }
 
   #release(): void {
+    if (this.#receive === undefined) return;
     const early = this.#early ?? [];
     this.#early = undefined;
-    for (const data of early) this.#receive(data);
+    for (const data of early) this.#receive?.(data);
   }
 
   #end(ended: Ended): void {
@@ -100,6 +135,7 @@ export class Connection {
     this.#heartbeat?.stop();
     clearTimeout(this.#closing);
     clearTimeout(this.#opening);
+    this.#first?.(undefined);
     this.#settleOpened(false);
     this.#settleEnded(ended);
   }

@@ -121,6 +121,47 @@ export class BufferFullError extends ClientError {
   }
 }
 
+/** There is no session with this server, and so no guarantee. */
+export class NoSessionError extends ClientError {
+  declare readonly code: 'ERR_THREADGATE_CLIENT_NO_SESSION';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_THREADGATE_CLIENT_NO_SESSION', message, options);
+  }
+}
+
+/** The gateway will not handle a guaranteed message: it ended its handler too often. `reason` is the gateway's. */
+export class RefusedMessageError extends ClientError {
+  declare readonly code: 'ERR_THREADGATE_CLIENT_REFUSED_MESSAGE';
+  readonly reason: string;
+
+  constructor(number: number, reason: string) {
+    super('ERR_THREADGATE_CLIENT_REFUSED_MESSAGE', `the server refused message ${number}: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+/** A guaranteed message is larger than what the gateway takes. */
+export class TooLargeError extends ClientError {
+  declare readonly code: 'ERR_THREADGATE_CLIENT_TOO_LARGE';
+
+  constructor(bytes: number, largest: number) {
+    super(
+      'ERR_THREADGATE_CLIENT_TOO_LARGE',
+      `a message of ${bytes} bytes is too large: this server takes ${largest} bytes with guarantee`,
+    );
+  }
+}
+
+/** The server said something that `threadgate.v1` does not have. The `cause` of a lost connection or a failed attempt. */
+export class ProtocolError extends ClientError {
+  declare readonly code: 'ERR_THREADGATE_CLIENT_PROTOCOL';
+
+  constructor(message: string) {
+    super('ERR_THREADGATE_CLIENT_PROTOCOL', message);
+  }
+}
+
 /** Something was to be sent that is neither a string nor bytes. */
 export class DataError extends ClientError {
   declare readonly code: 'ERR_THREADGATE_CLIENT_DATA';

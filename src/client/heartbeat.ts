@@ -1,5 +1,4 @@
 /** Notices that the other side is gone though nobody closed: a ping after silence, and an end when nothing answers. */
-import type { PingingWebSocket } from './websocket.js';
 
 export interface HeartbeatOptions {
   pingInterval: number;
@@ -7,21 +6,21 @@ export interface HeartbeatOptions {
 }
 
 export class Heartbeat {
-  readonly #socket: PingingWebSocket;
+  readonly #ping: () => void;
   readonly #options: HeartbeatOptions;
   readonly #dead: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #heardAt = performance.now();
   #isAsking = false;
 
-  /** @param dead called once, pingInterval + pingTimeout after the last sign of life */
-  constructor(socket: PingingWebSocket, options: HeartbeatOptions, dead: () => void) {
-    this.#socket = socket;
+  /**
+   * @param ping asks the other side for a sign of life
+   * @param dead called once, pingInterval + pingTimeout after the last sign of life
+   */
+  constructor(ping: () => void, options: HeartbeatOptions, dead: () => void) {
+    this.#ping = ping;
     this.#options = options;
     this.#dead = dead;
-    const heard = (): void => this.heard();
-    socket.on('ping', heard);
-    socket.on('pong', heard);
     this.#listen();
   }
 
@@ -47,7 +46,7 @@ export class Heartbeat {
       return;
     }
     this.#isAsking = true;
-    this.#socket.ping();
+    this.#ping();
     // A process that slept finds timers and answers waiting, and timers come first: one more turn lets the answers in.
     this.#timer = setTimeout(() => {
       this.#timer = setTimeout(this.#dead, 0);

@@ -1,6 +1,7 @@
 /** What one `for await` loop is yet to read. Bounded: a loop that is too slow ends with an error, never with a gap. */
 import { costOf, type Incoming } from './data.js';
 import { type ClientError, UnreadError } from './errors.js';
+import { Fifo } from './fifo.js';
 
 interface Reader {
   resolve(result: IteratorResult<Incoming, undefined>): void;
@@ -13,9 +14,7 @@ export class Inbox implements AsyncIterableIterator<Incoming, undefined> {
   readonly #maxUnread: number;
   readonly #left: (inbox: Inbox) => void;
   readonly #readers: Reader[] = [];
-  #unread: Incoming[] = [];
-  /** How many of `unread` were read. Taken off together: one by one would move the rest each time. */
-  #read = 0;
+  readonly #unread = new Fifo<Incoming>();
   #bytes = 0;
   #end: { error: ClientError | undefined } | undefined;
 
@@ -63,21 +62,14 @@ export class Inbox implements AsyncIterableIterator<Incoming, undefined> {
 
   /** The loop was left. */
   return(): Promise<IteratorReturnResult<undefined>> {
-    this.#unread = [];
-    this.#read = 0;
+    this.#unread.clear();
     this.end(undefined);
     return Promise.resolve(DONE);
   }
 
   #take(): Incoming | undefined {
-    const data = this.#unread[this.#read];
-    if (data === undefined) return undefined;
-    this.#bytes -= costOf(data);
-    this.#read += 1;
-    if (2 * this.#read >= this.#unread.length) {
-      this.#unread = this.#unread.slice(this.#read);
-      this.#read = 0;
-    }
+    const data = this.#unread.shift();
+    if (data !== undefined) this.#bytes -= costOf(data);
     return data;
   }
 

@@ -1,4 +1,5 @@
 /** Every option of a client: default, unit, what 0 means. Validated once, here. */
+import { comesBack } from './close.js';
 import { OptionError } from './errors.js';
 import type { WebSocketClass } from './websocket.js';
 
@@ -40,9 +41,16 @@ export interface ClientOptions {
   maxBuffered?: number;
   /** Bytes handed to the WebSocket and not yet taken by the system, above which writing pauses. From 1. @default 64 KiB */
   maxInSocket?: number;
+  /**
+   * Whether to have a session with the gateway, for `send(data, { guaranteed: true })`. true: a server without sessions is a
+   * failed attempt. 'preferred': where there is none, connect without one; once there was one, as true. @default false
+   */
+  guaranteed?: boolean | 'preferred';
+  /** Bytes of guaranteed messages that may wait for their acknowledgement; 0: none may. @default 1 MiB */
+  maxGuaranteed?: number;
   /** Bytes of messages that may wait for one `for await` loop. @default 1 MiB */
   maxUnread?: number;
-  /** Milliseconds of silence after which a WebSocket that can (`ws`) sends a ping; 0: never. @default 30,000 */
+  /** Milliseconds of silence before a ping, with a session or a WebSocket that can (`ws`); 0: never. @default 30,000 */
   pingInterval?: number;
   /** Milliseconds for the answer to it; after them the connection is given up. From 1. @default 10,000 */
   pingTimeout?: number;
@@ -54,11 +62,6 @@ export interface ClientOptions {
 
 export type Settings = Required<Omit<ClientOptions, 'signal' | 'WebSocket'>> &
   Pick<ClientOptions, 'signal' | 'WebSocket'> & { url: Url };
-
-/** Codes that say that it is our own doing: 1008 (policy), and 4400 to 4499 as HTTP's 4xx. All others come back. */
-export function comesBack(closeCode: number): boolean {
-  return closeCode !== 1008 && !(closeCode >= 4400 && closeCode <= 4499);
-}
 
 /** What fits into a timer. */
 const LONGEST_MS = 2 ** 31 - 1;
@@ -72,6 +75,7 @@ const NUMBERS = {
   within: [50, 0, Number.POSITIVE_INFINITY],
   maxBuffered: [2 ** 20, 0, 2 ** 40],
   maxInSocket: [2 ** 16, 1, 2 ** 40],
+  maxGuaranteed: [2 ** 20, 0, 2 ** 40],
   maxUnread: [2 ** 20, 0, 2 ** 40],
   pingInterval: [30_000, 0, LONGEST_MS],
   pingTimeout: [10_000, 1, LONGEST_MS],
@@ -80,7 +84,7 @@ const NUMBERS = {
 
 type NumberName = keyof typeof NUMBERS;
 
-const OTHERS = ['protocols', 'signal', 'autoConnect', 'shouldReconnect', 'WebSocket'];
+const OTHERS = ['protocols', 'signal', 'autoConnect', 'shouldReconnect', 'guaranteed', 'WebSocket'];
 
 /** @throws {OptionError} */
 export function settle(url: Url, options: ClientOptions): Settings {
@@ -95,9 +99,14 @@ export function settle(url: Url, options: ClientOptions): Settings {
   if (numbers.minDelay > numbers.maxDelay) {
     throw new OptionError(`minDelay (${numbers.minDelay}) is more than maxDelay (${numbers.maxDelay})`);
   }
+  const { guaranteed = false } = options;
+  if (![true, false, 'preferred'].includes(guaranteed)) {
+    throw new OptionError(`guaranteed must be true, false or 'preferred', not '${String(guaranteed)}'`);
+  }
   return {
     ...numbers,
     url,
+    guaranteed,
     protocols: options.protocols ?? [],
     autoConnect: options.autoConnect ?? true,
     shouldReconnect: options.shouldReconnect ?? comesBack,

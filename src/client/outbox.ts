@@ -1,23 +1,8 @@
-/**
- * The way out: a bounded buffer in order of sending, and its one writer, which alone calls the WebSocket's `send`. No
- * message is handed to the WebSocket after its deadline.
- */
+/** Messages that may be lost: a bounded buffer in order of sending. None is written after its deadline. */
 import { costOf, type Outgoing, snapshot } from './data.js';
+import { type Delivery, forgive } from './delivery.js';
 import { BufferFullError, type ClientError, type ClosedError, ExpiredError } from './errors.js';
-import { OPEN, type WebSocketLike } from './websocket.js';
-
-/** What became of a message that was sent. */
-export interface Delivery {
-  /** It was handed to the WebSocket, in time. Whether it arrived only the other side knows. */
-  outcome: 'written';
-  /** Milliseconds that it waited in the buffer. */
-  waited: number;
-}
-
-export interface OutboxOptions {
-  maxBuffered: number;
-  maxInSocket: number;
-}
+import type { Source, Writer } from './writer.js';
 
 interface Entry {
   data: string | Uint8Array<ArrayBuffer>;
@@ -28,28 +13,25 @@ interface Entry {
   reject(error: ClientError): void;
 }
 
-/** Nothing tells when a full WebSocket has room again, so it is asked: after so many milliseconds, doubling. */
-const FIRST_LOOK_MS = 1;
-const LONGEST_LOOK_MS = 16;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-export class Outbox {
-  readonly #options: OutboxOptions;
+export class Outbox implements Source {
+  readonly #maxBuffered: number;
+  readonly #writer: Writer;
   readonly #dropped: (error: ClientError, data: Outgoing) => void;
   /** A set keeps its order, and gives up one in the middle at no cost. */
   readonly #entries = new Set<Entry>();
   #buffered = 0;
-  #socket: WebSocketLike | undefined;
   #closed: ClosedError | undefined;
-  #look: ReturnType<typeof setTimeout> | undefined;
-  #lookMs = FIRST_LOOK_MS;
   #expiry: ReturnType<typeof setTimeout> | undefined;
   #expiryAt = Number.POSITIVE_INFINITY;
 
   /** @param dropped is told of each message that was given up */
-  constructor(options: OutboxOptions, dropped: (error: ClientError, data: Outgoing) => void) {
-    this.#options = options;
+  constructor(maxBuffered: number, writer: Writer, dropped: (error: ClientError, data: Outgoing) => void) {
+    this.#maxBuffered = maxBuffered;
+    this.#writer = writer;
     this.#dropped = dropped;
+    writer.add(this);
   }
 
   /** Bytes that wait. */
@@ -57,18 +39,23 @@ export class Outbox {
     return this.#buffered;
   }
 
+  get isWaiting(): boolean {
+    return this.#entries.size > 0;
+  }
+
   /** @throws {DataError} */
   send(given: Outgoing, within: number): Promise<Delivery> {
     const data = snapshot(given);
     if (this.#closed !== undefined) return this.#refuse(this.#closed, data);
-    if (this.#entries.size === 0 && this.#hasRoom()) {
-      this.#socket?.send(data);
+    this.#writer.wake(); // others that wait go first
+    if (!this.isWaiting && this.#writer.hasRoom) {
+      this.#writer.write(data);
       return Promise.resolve({ outcome: 'written', waited: 0 });
     }
     if (within === 0) return this.#refuse(new ExpiredError(within), data);
     const cost = costOf(data);
-    if (this.#buffered + cost > this.#options.maxBuffered) {
-      return this.#refuse(new BufferFullError(cost, this.#options.maxBuffered), data);
+    if (this.#buffered + cost > this.#maxBuffered) {
+      return this.#refuse(new BufferFullError(cost, this.#maxBuffered), data);
     }
     const result = new Promise<Delivery>((resolve, reject) => {
       const entry = { data, cost, sentAt: performance.now(), within, resolve, reject };
@@ -76,60 +63,29 @@ export class Outbox {
       this.#buffered += cost;
       this.#expireAt(entry.sentAt + within);
     });
-    forgive(result);
-    this.#lookLater();
-    return result;
-  }
-
-  /** From here on writes go to this WebSocket. */
-  attach(socket: WebSocketLike): void {
-    this.#socket = socket;
-    this.#write();
-  }
-
-  /** There is no WebSocket: messages wait, as long as they may. */
-  detach(): void {
-    this.#socket = undefined;
-    clearTimeout(this.#look);
-    this.#look = undefined;
+    this.#writer.wake();
+    return forgive(result);
   }
 
   /** Gives up all that waits, and whatever is sent from now on. */
   close(error: ClosedError): void {
-    this.detach();
     this.#closed = error;
     for (const entry of this.#entries) this.#giveUp(entry, error);
     clearTimeout(this.#expiry);
   }
 
-  #hasRoom(): boolean {
-    const socket = this.#socket;
-    return socket?.readyState === OPEN && socket.bufferedAmount < this.#options.maxInSocket;
-  }
-
-  #write(): void {
+  next(): string | Uint8Array<ArrayBuffer> | undefined {
     for (const entry of this.#entries) {
       const now = performance.now();
       if (now >= entry.sentAt + entry.within) {
         this.#giveUp(entry, new ExpiredError(entry.within));
         continue;
       }
-      if (!this.#hasRoom()) break;
       this.#remove(entry);
-      this.#lookMs = FIRST_LOOK_MS;
-      this.#socket?.send(entry.data);
       entry.resolve({ outcome: 'written', waited: now - entry.sentAt });
+      return entry.data;
     }
-    this.#lookLater();
-  }
-
-  #lookLater(): void {
-    if (this.#entries.size === 0 || this.#socket === undefined || this.#look !== undefined) return;
-    this.#look = setTimeout(() => {
-      this.#look = undefined;
-      this.#lookMs = Math.min(2 * this.#lookMs, LONGEST_LOOK_MS);
-      this.#write();
-    }, this.#lookMs);
+    return undefined;
   }
 
   /** Makes sure that somebody looks at this time. One timer, for the earliest, serves all. */
@@ -171,10 +127,4 @@ export class Outbox {
     this.#dropped(error, data);
     return forgive(Promise.reject(error));
   }
-}
-
-/** Messages may be lost, and nobody has to wait for what becomes of one: a rejection alone does not end the process. */
-function forgive<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
 }

@@ -1,5 +1,5 @@
 /** What a client is doing. */
-import type { ClientError, ConnectError, LostError } from './errors.js';
+import type { ClientError, ConnectError, LostError, NoSessionError } from './errors.js';
 
 export type Status =
   /** Made, and has not begun to connect. */
@@ -9,9 +9,11 @@ export type Status =
   | {
       readonly state: 'open';
       readonly url: string;
-      /** The subprotocol that the server chose; empty for none. */
+      /** The app's subprotocol that the server chose; empty for none. */
       readonly protocol: string;
-      /** Whether a server that is gone is noticed by pings; false where the WebSocket has none: browsers, Node's own. */
+      /** The session's name, `peer.session` of the gateway's hooks; undefined where nothing is guaranteed. */
+      readonly session: string | undefined;
+      /** Whether a server that is gone is noticed by pings. Without a session only where the WebSocket has them (`ws`). */
       readonly pings: boolean;
     }
   /** Until the next attempt, in `delay` milliseconds at most. `error`: why the last connection or attempt ended. */
@@ -19,7 +21,7 @@ export type Status =
       readonly state: 'waiting';
       readonly attempt: number;
       readonly delay: number;
-      readonly error: ConnectError | LostError;
+      readonly error: ConnectError | LostError | NoSessionError;
     }
   /** For good. `error`: why, unless `close()` was called. */
   | { readonly state: 'closed'; readonly error: ClientError | undefined };

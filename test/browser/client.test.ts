@@ -1,13 +1,14 @@
 /** The client as it is built, in a page: no bundler, no build step, no Node. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startServer } from '../client/server.js';
-import { ROOT } from '../support/child.js';
-import { startGateway } from '../support/gateway.js';
+import { ROOT, startCommand } from '../support/child.js';
+import { appFile, startGateway } from '../support/gateway.js';
 import { freePort } from '../support/ports.js';
 import { launchChromium, runsBrowserTests } from './chromium.js';
 
@@ -85,6 +86,56 @@ describe.skipIf(!runsBrowserTests)('the client in Chromium', { timeout: 60_000 }
     expect(pings).toBe(false);
     expect(states.slice(0, 3)).toEqual(['connecting', 'open', 'waiting']);
     expect(states.at(-1)).toBe('closed');
+  });
+
+  test('has guaranteed messages both ways, over a gateway that is killed and one that is not there yet', async () => {
+    const page = await openPage();
+    const port = await freePort();
+    const sessionDir = mkdtempSync(join(tmpdir(), 'threadgate-'));
+    onTestFinished(() => rmSync(sessionDir, { recursive: true }));
+    const app = appFile('guaranteed.mjs');
+    const start = async () => {
+      const args = [app, '--port', String(port), '--lanes', '1', '--session-dir', sessionDir];
+      const command = startCommand(args);
+      await command.port();
+      return command;
+    };
+    const client = await page.evaluateHandle(async url => {
+      const options = { guaranteed: true, maxDelay: 200, pingInterval: 50, pingTimeout: 2000 } as const;
+      const client = threadgate.createClient(url, options);
+      const messages: unknown[] = [];
+      client.on('message', data => messages.push(data));
+      client.on('gap', () => messages.push('gap'));
+      return { client, messages };
+    }, `ws://127.0.0.1:${port}/async`);
+    const send = (text: string) =>
+      client.evaluate(({ client }, text) => client.send(text, { guaranteed: true }), text);
+    const early = send('1');
+    const first = await start();
+    expect(await early).toMatchObject({ outcome: 'acknowledged', number: 1 });
+    expect(await client.evaluate(({ client }) => client.status)).toMatchObject({
+      session: expect.stringMatching(/^[0-9a-f]{32}$/),
+      pings: true,
+    });
+    first.kill('SIGKILL');
+    await first.ended;
+    const again = send('2');
+    await start();
+    expect(await again).toMatchObject({ outcome: 'acknowledged', number: 2 });
+    const messages = () => client.evaluate(({ messages }) => messages);
+    await expect.poll(messages, { timeout: 20_000 }).toEqual(['began 1', 'ended 1', 'began 2', 'ended 2']);
+    await client.evaluate(({ client }) => client.close());
+  });
+
+  test('prefers a session, and takes a plain server as it is', async () => {
+    const page = await openPage();
+    const server = await startServer();
+    const status = await page.evaluate(async url => {
+      const client = threadgate.createClient(url, { guaranteed: 'preferred' });
+      await client.ready;
+      return client.status;
+    }, server.url);
+    expect(status).toMatchObject({ state: 'open', protocol: '', session: undefined, pings: false });
   });
 
   test('comes back as soon as the browser says that it is online', async () => {

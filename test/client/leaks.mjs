@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { createClient as create } from '../../dist/src/client/index.js';
 
 /** With `ws` on every Node: what the platform's WebSocket leaves behind is not ours. */
@@ -22,6 +22,30 @@ await new Promise(resolve => gone.listen(0, '127.0.0.1', resolve));
 const nobodyUrl = `ws://127.0.0.1:${gone.address().port}`;
 await new Promise(resolve => gone.close(resolve));
 const silentUrl = `ws://127.0.0.1:${silent.address().port}`;
+
+/** Takes a session up, acknowledges nothing, and sends a message of its own. */
+const MARK = Buffer.from('9f86d081884c7d65', 'hex');
+const FRAMES = [
+  JSON.stringify({ session: 'x', resumed: false, mark: MARK.toString('hex'), window: 1000, largest: 1000 }),
+  Buffer.concat([MARK, Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0])]),
+  Buffer.concat([MARK, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 0, 1])]),
+];
+const withSessions = new WebSocketServer({
+  port: 0,
+  host: '127.0.0.1',
+  handleProtocols: () => 'threadgate.v1',
+});
+withSessions.on('connection', socket => {
+  socket.on('error', () => {});
+  for (const frame of FRAMES) socket.send(frame);
+});
+await new Promise(resolve => withSessions.once('listening', resolve));
+const sessionUrl = `ws://127.0.0.1:${withSessions.address().port}`;
+
+/** Has no pings of its own, so that the client's begin. */
+class Unpinging extends WebSocket {
+  ping = undefined;
+}
 
 const becomes = (client, state) =>
   new Promise(resolve => client.on('status', status => status.state === state && resolve()));
@@ -51,6 +75,21 @@ const moments = [
   async end => {
     const client = createClient(() => new Promise(() => {}), { signal: end });
     client.send('x');
+    await sleep(0);
+  },
+  async end => {
+    const client = createClient(nobodyUrl, { signal: end, guaranteed: true });
+    for (let i = 0; i < 3; i++) client.send('x'.repeat(1000), { guaranteed: true });
+    await becomes(client, 'waiting');
+  },
+  async end => {
+    const client = create(sessionUrl, { signal: end, guaranteed: true, WebSocket: Unpinging });
+    for (let i = 0; i < 3; i++) client.send('x'.repeat(500), { guaranteed: true });
+    await new Promise(resolve => client.on('message', resolve)); // its acknowledgement is due
+  },
+  async end => {
+    const client = createClient(sessionUrl, { signal: end, guaranteed: 'preferred' });
+    client.send('x', { guaranteed: true });
     await sleep(0);
   },
 ];
@@ -93,3 +132,4 @@ for (const one of before) {
 }
 console.log(JSON.stringify({ resources, grownBytes }));
 silent.close();
+withSessions.close();

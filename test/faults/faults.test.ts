@@ -68,6 +68,33 @@ describe('faults', () => {
   );
 
   test(
+    'lanes are killed over and over: guaranteed messages are handled in order and once, both ways',
+    async () => {
+      const counts = await run('guaranteed', '--kill', 'lanes', '--kills', '10');
+      expect(counts).toMatchObject({ gaps: 0, besideLate: 0, wrong: [] });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'the process is killed over and over, and finds its sessions in their file',
+    async () => {
+      const counts = await run('guaranteed', '--kill', 'process', '--kills', '5');
+      expect(counts).toMatchObject({ refused: 0, again: 0, gaps: 0, besideLate: 0, wrong: [] });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'the process is killed over and over, and its sessions with it: clients are told, and nothing comes twice unsaid',
+    async () => {
+      const counts = await run('guaranteed', '--kill', 'process-in-memory', '--kills', '5');
+      expect(counts).toMatchObject({ refused: 0, besideLate: 0, wrong: [] });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     'half of the clients are stopped for a while',
     async () => {
       expect(await run('stalled-clients', '--seconds', '4', '--connections', '100')).toMatchObject({
