@@ -6,7 +6,8 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { launchChromium, runsBrowserTests } from './chromium.js';
+import { launchChromium, runsBrowserTests } from '../browser/chromium.js';
+import { picture } from './window.js';
 
 const PATIENCE = 20_000; // ms for the page to show something: four of its longest waits between two connections
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -182,6 +183,27 @@ describe.skipIf(!runsBrowserTests)('the chat page', { timeout: 90_000 }, () => {
     for (const window of [ada, ben]) await window.seesLines(['Ada', 'Hello Ben'], ['Ben', 'Hello Ada']);
     expect(await ada.page.locator('#log .mine .text').allTextContents()).toEqual(['Hello Ben']);
     expect(await ben.page.locator('#log .mine .text').allTextContents()).toEqual(['Hello Ada']);
+  });
+
+  test.runIf(process.env.SCREENSHOTS)('has its picture taken', async () => {
+    const ada = await enter('garden', 'Ada');
+    const ben = await enter('garden', 'Ben');
+    const cleo = await enter('garden', 'Cleo');
+    await ada.page.setViewportSize({ width: 1000, height: 640 });
+    const said: [Window, string, string][] = [
+      [ben, 'Ben', 'The first tomatoes are ripe!'],
+      [cleo, 'Cleo', 'Already? Mine are as green as grass.'],
+      [ada, 'Ada', 'South wall, and I talk to them every morning.'],
+      [ben, 'Ben', 'Somebody took the watering can, though. Again.'],
+      [cleo, 'Cleo', 'Not me. I have my own, it is the blue one.'],
+      [ada, 'Ada', 'It stands behind the shed. I borrowed it for the beans, sorry.'],
+    ];
+    for (const [i, [window, , text]] of said.entries()) {
+      await window.say(text);
+      await ada.seesLines(...said.slice(0, i + 1).map(([, name, text]): [string, string] => [name, text]));
+    }
+    await ada.seesPeople('Ada', 'Ben', 'Cleo');
+    await picture(ada.page, 'chat');
   });
 
   test('says who left', async () => {
