@@ -1,20 +1,17 @@
 /** The example `cameras`: sources that are slow, fail and change, lanes that die, and the end while requests are under way. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino } from 'pino';
-import type { RunningGateway } from 'threadgate';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { runsBrowserTests } from '../browser/chromium.js';
-import { ROOT, startCommand } from '../support/child.js';
+import { type Child, ROOT, startCommand, startNode } from '../support/child.js';
 import { type Client, connect } from '../support/client.js';
 import { temporaryDirectory } from '../support/files.js';
-import { startGateway } from '../support/gateway.js';
 import { until } from '../support/until.js';
 import { type Sources, startSources } from './sources.js';
-import { threads } from './threads.js';
 import { picture, sharedChromium } from './window.js';
 
 const APP = join(ROOT, 'examples/cameras/app.js');
+const HOST = join(ROOT, 'test/examples/host.js');
 const FAST = { CAMERAS_EVERY_MS: '50', CAMERAS_TIMEOUT_MS: '300' };
 
 interface Camera {
@@ -32,17 +29,16 @@ function environment(sources: Sources, paths: string[], more: Record<string, str
   return { ...more, CAMERAS: file };
 }
 
-/** A gateway in this process; its lanes take over the environment. */
-async function start(env: Record<string, string>, log: object[] = []): Promise<RunningGateway> {
-  for (const [name, value] of Object.entries(env)) {
-    process.env[name] = value;
-    onTestFinished(() => {
-      delete process.env[name];
-    });
-  }
-  const logger = pino({ level: 'info' }, { write: line => void log.push(JSON.parse(line)) });
-  return startGateway(APP, { logger });
+const FETCHES = 'this lane fetches';
+
+/** A gateway of two lanes, in a process of its own. */
+async function start(env: Record<string, string>): Promise<{ child: Child; port: number }> {
+  const child = startNode([HOST, APP, FETCHES], env);
+  return { child, port: await child.port() };
 }
+
+/** The lanes that fetched so far. */
+const fetchers = ({ log }: Child) => log.filter(({ msg }) => msg.startsWith(FETCHES)).map(({ lane }) => lane);
 
 /** A client that has the list. */
 async function subscribe(port: number): Promise<{ client: Client; list: Camera[] }> {
@@ -154,12 +150,11 @@ describe('pictures', () => {
     const sources = await startSources();
     const paths = Array.from({ length: 10 }, (_, i) => `/${i}`);
     for (const path of paths) sources.answersAfter(path, 20);
-    const log: { msg: string }[] = [];
-    const { port } = await start(environment(sources, paths), log);
+    const { child, port } = await start(environment(sources, paths));
     await Promise.all([1, 2, 3, 4].map(() => subscribe(port)));
     await until('all were asked for twice', () => paths.every(path => sources.count(path) > 1));
     expect(sources.most).toBe(4);
-    expect(log.filter(({ msg }) => msg.startsWith('this lane fetches')).length).toBe(1);
+    expect(fetchers(child).length).toBe(1);
   });
 });
 
@@ -168,35 +163,36 @@ test('when the lane that fetches dies in the middle of a round, another one goes
   const [quick, ...stuck] = ['/quick', '/a', '/b', '/c', '/d', '/e'] as const;
   sources.shows(quick, 'quick');
   for (const path of stuck) sources.hangs(path);
-  const log: { msg: string; lane?: number }[] = [];
   const env = environment(sources, [quick, ...stuck], {
     CAMERAS_EVERY_MS: '50',
     CAMERAS_TIMEOUT_MS: '60000',
   });
-  const gateway = await start(env, log);
-  const lanes = threads().slice(-2);
-  const clients = [await subscribe(gateway.port), await subscribe(gateway.port)]; // one on each lane
-  const fetchers = () => log.filter(({ msg }) => msg.startsWith('this lane fetches')).map(({ lane }) => lane);
+  const { child, port } = await start(env);
+  const clients = [await subscribe(port), await subscribe(port)]; // one on each lane
   await until('all permits are taken', () => sources.count(quick) === 1 && sources.open === 4);
-  await until('the quick one is there', async () => (await get(gateway.port, quick)).ok);
+  await until('the quick one is there', async () => (await get(port, quick)).ok);
 
-  const [first] = fetchers();
-  await lanes[first as number]?.terminate(); // with four permits, four entries' locks and the mutex in its hands
-  expect(await (await get(gateway.port, quick)).text()).toBe('quick');
+  child.kill('SIGUSR2'); // with four permits, four entries' locks and the mutex in the lane's hands
+  await until('its requests are gone', () => sources.open === 0 || fetchers(child).length > 1);
+  expect(await (await get(port, quick)).text()).toBe('quick');
   for (const path of stuck) sources.shows(path, path);
+  sources.cutOff(); // what the next lane has asked already
   for (const { client } of clients) await change(client, 'e', ({ etag }) => etag !== undefined);
-  for (const path of stuck) expect(await (await get(gateway.port, path)).text()).toBe(path);
-  expect(fetchers().length).toBe(2);
-  expect(gateway.stats.connections.closedByCause).toEqual({});
+  for (const path of stuck) expect(await (await get(port, path)).text()).toBe(path);
+  const [first, second, ...more] = fetchers(child);
+  expect(second).not.toBe(first);
+  expect(more).toEqual([]);
+  for (const { client } of clients) expect(client.socket.readyState).toBe(client.socket.OPEN);
 });
 
 test('goes on fetching when its code is replaced', async () => {
   const sources = await startSources();
   sources.shows('/a', 'before');
-  const gateway = await start(environment(sources, ['/a']));
-  const { client } = await subscribe(gateway.port);
+  const { child, port } = await start(environment(sources, ['/a']));
+  const { client } = await subscribe(port);
   const before = await change(client, 'a', ({ etag }) => etag !== undefined);
-  await gateway.reload();
+  child.kill('SIGHUP');
+  await child.logged('reloaded');
   sources.shows('/a', 'after');
   expect((await change(client, 'a', ({ etag }) => etag !== before.etag)).version).toBe(before.version + 1);
 });

@@ -50,6 +50,11 @@ export class Sources {
     );
   }
 
+  /** Ends the requests that are under way, unanswered. */
+  cutOff(): void {
+    this.server.closeAllConnections();
+  }
+
   /** A picture without validators. */
   shows(path: string, body: string | Uint8Array, headers: Record<string, string> = {}): void {
     this.behaviours.set(path, (_request, response) => {
