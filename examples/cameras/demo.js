@@ -104,13 +104,14 @@ const PACES = { harbour: 1000, street: 3000, summit: 8000, greenhouse: 30_000 };
 
 /** Serves the pictures until the signal is aborted. @param {AbortSignal} signal @returns their base URL */
 export async function serveDemo(signal) {
+  const began = Date.now();
   const server = createServer(({ url = '', headers }, response) => {
     const name = url.slice(1, -'.svg'.length);
     const pace = PACES[name];
     const draw = scenes[name];
     if (pace === undefined || draw === undefined) return void response.writeHead(404).end();
     const now = Date.now();
-    if (name === 'greenhouse' && now % 40_000 > 25_000) return void response.writeHead(503).end();
+    if (name === 'greenhouse' && (now - began) % 40_000 > 25_000) return void response.writeHead(503).end();
     const frame = Math.floor(now / pace);
     const etag = `"${name}-${frame}"`;
     if (headers['if-none-match'] === etag) return void response.writeHead(304, { etag }).end();

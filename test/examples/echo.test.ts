@@ -102,7 +102,7 @@ describe.skipIf(!runsBrowserTests)('the page', () => {
     const { port } = await startGateway(APP);
     const page = await open(`http://127.0.0.1:${port}/`, { width: 760, height: 400 });
     await expect.poll(() => page.getByRole('timer').textContent()).toMatch(/\d:\d\d/);
-    for (const text of ['Hello', 'Is this what I said?', '<b>Äußerst</b> sogar']) {
+    for (const text of ['Hello!', 'Is anybody there?', '<b>Only me.</b>']) {
       await page.getByLabel('Message').fill(text);
       await page.keyboard.press('Enter');
       await expect.poll(() => page.locator('#log .text').first().textContent()).toBe(text);
