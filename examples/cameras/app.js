@@ -19,11 +19,11 @@ import { demoCameras, serveDemo } from './demo.js';
 /** @typedef {import('threadgate').Gateway} Gateway */
 /** @typedef {import('threadgate/sync').Context} Context */
 /** @typedef {{ name: string, url: string }} Source */
-/** @typedef {{ type: string, bytes: Uint8Array<ArrayBuffer>, etag: string, validators: Record<string, string> }} Picture */
+/** @typedef {{ type: string, etag: string, bytes: Uint8Array<ArrayBuffer> }} Picture */
 /**
- * What is known of a camera. `version` grows with every change, `changed` is the time of the picture, `trouble` says why
- * there was none the last time.
- * @typedef {{ version: number, changed?: number, picture?: Picture, trouble?: string }} Camera
+ * What is known of a camera. `version` grows with every change, `changed` is the time of its picture and `etag` the
+ * picture's, `trouble` says why there was none the last time, `validators` are the headers to ask for a newer one.
+ * @typedef {{ version: number, changed?: number, etag?: string, trouble?: string, validators?: Record<string, string> }} Camera
  */
 
 const EVERY_MS = Number(process.env.CAMERAS_EVERY_MS ?? 3000);
@@ -38,8 +38,10 @@ const sources =
 if (sources !== demoCameras) for (const { url } of sources) new URL(url); // throws now rather than later
 const paths = new Map(sources.map(({ name }) => [`/pictures/${encodeURIComponent(name)}`, name]));
 
-/** By name. Each entry has its own lock; readers wait for none. The size stays, though the list may change by a reload. */
-const cameras = sharedMap('cameras', { bytes: 32 * 2 ** 20, entries: 1024 });
+// By name, and for all lanes. Each entry has its own lock; readers wait for none. The sizes stay, though the list of
+// sources may change by a reload.
+const cameras = sharedMap('cameras', { bytes: 2 ** 20, entries: 1024 });
+const pictures = sharedMap('cameras: pictures', { bytes: 32 * 2 ** 20, entries: 1024 });
 
 // With names, so that what a lane held of them is given back when it dies.
 const fetching = mutex('cameras: who fetches');
@@ -87,10 +89,10 @@ async function refresh(gateway, ending, name, url) {
     const request = context({ parent: ending, timeout: TIMEOUT_MS });
     let isNews = false;
     try {
-      // Under the entry's lock: nobody else fetches this picture meanwhile, and all go on reading the old one.
+      // Under the entry's lock: nobody else fetches this picture meanwhile, and all go on reading what there is.
       await cameras.updateAsync(name, async old => {
         const before = unpack(old);
-        const after = await look(url, before, request);
+        const after = await look(name, url, before, request);
         isNews = after.version !== before.version;
         return serialize(after);
       });
@@ -100,17 +102,21 @@ async function refresh(gateway, ending, name, url) {
     }
     if (isNews) gateway.publish(TOPIC, { type: 'camera', camera: describe(name) });
   } catch (error) {
-    if (!ending.isDone) gateway.log.error('a picture could not be kept', { name, error: String(error) });
+    if (!ending.isDone) gateway.log.error('a camera could not be kept', { name, error: String(error) });
   }
 }
 
-/** What is known after one more look. @param {URL} url @param {Camera} before @param {Context} request @returns {Promise<Camera>} */
-async function look(url, before, request) {
-  const { version, changed, trouble: lastTrouble } = before;
+/** What is known after one more look. @param {string} name @param {URL} url @param {Camera} before @param {Context} request @returns {Promise<Camera>} */
+async function look(name, url, before, request) {
+  const { version, changed, etag, trouble: lastTrouble } = before;
   try {
-    const picture = await fetchPicture(url, before.picture, request.signal);
-    if (picture.etag !== before.picture?.etag) return { version: version + 1, changed: Date.now(), picture };
-    return { version: lastTrouble === undefined ? version : version + 1, changed, picture };
+    const answer = await fetchPicture(url, before.validators, request.signal);
+    const healed = lastTrouble === undefined ? version : version + 1;
+    if (answer === undefined) return { ...before, version: healed, trouble: undefined };
+    const { picture, validators } = answer;
+    if (picture.etag === etag) return { version: healed, changed, etag, validators };
+    await pictures.setAsync(name, serialize(picture));
+    return { version: version + 1, changed: Date.now(), etag: picture.etag, validators };
   } catch (error) {
     if (request.parent?.isDone) return before; // the gateway ends: nobody's fault
     const { message, cause } = /** @type {Error & { cause?: { code?: string } }} */ (error);
@@ -120,12 +126,13 @@ async function look(url, before, request) {
 }
 
 /**
- * Asks for what is newer than the picture there is.
- * @param {URL} url @param {Picture | undefined} old @param {AbortSignal} signal @returns {Promise<Picture>}
+ * @param {URL} url @param {Record<string, string>} [known] headers that the source gave with the picture there is
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{ picture: Picture, validators: Record<string, string> } | undefined>} undefined when it is the same
  */
-async function fetchPicture(url, old, signal) {
-  const response = await fetch(url, { headers: old?.validators ?? {}, signal });
-  if (response.status === 304 && old !== undefined) return old;
+async function fetchPicture(url, known, signal) {
+  const response = await fetch(url, { headers: known ?? {}, signal });
+  if (response.status === 304 && known !== undefined) return undefined;
   const type = response.headers.get('content-type') ?? 'nothing';
   if (!response.ok || !type.startsWith('image/')) {
     await response.body?.cancel();
@@ -138,7 +145,7 @@ async function fetchPicture(url, old, signal) {
   if (etag) validators['if-none-match'] = etag;
   if (lastModified) validators['if-modified-since'] = lastModified;
   const hash = createHash('sha256').update(type).update(bytes).digest('base64url');
-  return { type, bytes, validators, etag: `"${hash.slice(0, 16)}"` };
+  return { picture: { type, etag: `"${hash.slice(0, 16)}"`, bytes }, validators };
 }
 
 /** @param {Response} response */
@@ -157,28 +164,33 @@ async function readAll({ body }) {
 
 /** What clients are told of a camera. @param {string} name */
 function describe(name) {
-  const { version, changed, trouble, picture } = unpack(cameras.get(name));
-  return { name, version, changed, trouble, etag: picture?.etag };
+  const { validators, ...camera } = unpack(cameras.get(name));
+  return { name, ...camera };
 }
 
 /** @param {Request} request @param {string} name */
 function servePicture(request, name) {
-  const { picture } = unpack(cameras.get(name));
-  if (picture === undefined) return new Response('No such picture', { status: 404 });
-  const { etag, type, bytes } = picture;
-  const known = (request.headers.get('if-none-match') ?? '')
+  const { etag } = unpack(cameras.get(name));
+  const asked = (request.headers.get('if-none-match') ?? '')
     .split(',')
     .map(tag => tag.trim().replace('W/', ''));
-  const headers = {
-    etag,
-    'cache-control': 'no-cache',
-    'content-type': type,
-    // It comes from elsewhere: it is shown, and may do nothing.
-    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-    'x-content-type-options': 'nosniff',
-  };
-  if (known.includes(etag) || known.includes('*')) return new Response(null, { status: 304, headers });
-  return new Response(request.method === 'HEAD' ? null : bytes, { headers });
+  if (etag !== undefined && (asked.includes(etag) || asked.includes('*'))) {
+    return new Response(null, { status: 304, headers: { etag, 'cache-control': 'no-cache' } });
+  }
+  const packed = pictures.get(name);
+  if (packed === undefined) return new Response('No picture yet', { status: 404 });
+  /** @type {Picture} */
+  const picture = deserialize(packed);
+  return new Response(request.method === 'HEAD' ? null : picture.bytes, {
+    headers: {
+      etag: picture.etag,
+      'cache-control': 'no-cache',
+      'content-type': picture.type,
+      // It comes from elsewhere: it is shown, and may do nothing.
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+      'x-content-type-options': 'nosniff',
+    },
+  });
 }
 
 /** What is served besides: the page, and the modules of threadgate/client, which it imports as they are. */

@@ -26,10 +26,13 @@ async function write(peer, inbox) {
   let number = 0;
   for await (const data of inbox) {
     const hold = await peer.lock();
-    peer.send({ number: ++number, bytes: Buffer.byteLength(data) });
-    await peer.waitForDrain({ threshold: 65_536 }); // other writers could come in here, were it not for the lock
-    peer.send(data);
-    await hold.unlock();
+    try {
+      peer.send({ number: ++number, bytes: Buffer.byteLength(data) });
+      await peer.waitForDrain({ threshold: 65_536 }); // other writers could come in here, were it not for the lock
+      peer.send(data);
+    } finally {
+      await hold.unlock();
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import { type Client, connect } from '../support/client.js';
 import { temporaryDirectory } from '../support/files.js';
 import { until } from '../support/until.js';
 import { type Sources, startSources } from './sources.js';
-import { picture, sharedChromium } from './window.js';
+import { eventually, picture, sharedChromium } from './window.js';
 
 const APP = join(ROOT, 'examples/cameras/app.js');
 const HOST = join(ROOT, 'test/examples/host.js');
@@ -222,7 +222,7 @@ test('does not start with a list that cannot be', async () => {
   expect(stderr).toContain('Invalid URL');
 });
 
-describe.skipIf(!runsBrowserTests)('the page', () => {
+describe.skipIf(!runsBrowserTests)('the page', { timeout: 60_000 }, () => {
   const open = sharedChromium();
 
   test('shows the pictures, live, and says which sources are in trouble', async () => {
@@ -234,7 +234,7 @@ describe.skipIf(!runsBrowserTests)('the page', () => {
     sources.fails('/Street', 503);
     const { port } = await start(environment(sources, ['/Garden', '/Street']));
     const page = await open(`http://127.0.0.1:${port}/`);
-    await expect.poll(() => page.getByRole('status').textContent()).toBe('Live');
+    await eventually(() => page.getByRole('status').textContent()).toBe('Live');
     const garden = page.getByRole('img', { name: 'Garden' });
     await garden.waitFor();
     const first = await garden.getAttribute('src');
@@ -246,8 +246,8 @@ describe.skipIf(!runsBrowserTests)('the page', () => {
     );
 
     sources.shows('/Garden', svg('gold'), headers);
-    await expect.poll(() => garden.last().getAttribute('src')).not.toBe(first);
-    await expect.poll(() => garden.count()).toBe(1);
+    await eventually(() => garden.last().getAttribute('src')).not.toBe(first);
+    await eventually(() => garden.count()).toBe(1);
     sources.shows('/Street', svg('grey'), headers);
     await page.getByRole('img', { name: 'Street' }).waitFor();
     expect(await page.locator('li', { hasText: 'Street' }).locator('.trouble').textContent()).toBe('');
@@ -257,7 +257,7 @@ describe.skipIf(!runsBrowserTests)('the page', () => {
     const port = await startCommand([APP, '--lanes', '2']).port();
     const page = await open(`http://127.0.0.1:${port}/`, { height: 780 });
     const images = page.getByRole('img');
-    await expect.poll(() => images.count(), { timeout: 10_000 }).toBeGreaterThanOrEqual(3); // one fails now and then
+    await eventually(() => images.count()).toBeGreaterThanOrEqual(3); // one fails now and then
     expect(await page.getByRole('heading', { level: 2 }).allTextContents()).toEqual([
       'Harbour',
       'Market street',

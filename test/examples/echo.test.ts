@@ -9,7 +9,7 @@ import { startGateway } from '../support/gateway.js';
 import { Opcode, openRawWebSocket } from '../support/raw.js';
 import { until } from '../support/until.js';
 import { threads } from './threads.js';
-import { picture, sharedChromium } from './window.js';
+import { eventually, picture, sharedChromium } from './window.js';
 
 const APP = join(ROOT, 'examples/echo/app.js');
 
@@ -95,17 +95,17 @@ test('ends in good order while it is used', async () => {
   expect(child.log.filter(({ level }) => level > 30)).toEqual([]);
 });
 
-describe.skipIf(!runsBrowserTests)('the page', () => {
+describe.skipIf(!runsBrowserTests)('the page', { timeout: 60_000 }, () => {
   const open = sharedChromium();
 
   test('shows what came back, and the clock', async () => {
     const { port } = await startGateway(APP);
     const page = await open(`http://127.0.0.1:${port}/`, { width: 760, height: 400 });
-    await expect.poll(() => page.getByRole('timer').textContent()).toMatch(/\d:\d\d/);
+    await eventually(() => page.getByRole('timer').textContent()).toMatch(/\d:\d\d/);
     for (const text of ['Hello!', 'Is anybody there?', '<b>Only me.</b>']) {
       await page.getByLabel('Message').fill(text);
       await page.keyboard.press('Enter');
-      await expect.poll(() => page.locator('#log .text').first().textContent()).toBe(text);
+      await eventually(() => page.locator('#log .text').first().textContent()).toBe(text);
     }
     expect(await page.locator('#log .number').allTextContents()).toEqual(['3', '2', '1']);
     await picture(page, 'echo');

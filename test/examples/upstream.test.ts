@@ -8,7 +8,7 @@ import { type Child, ROOT, startCommand, startNode } from '../support/child.js';
 import { type Client, connect } from '../support/client.js';
 import { freePort } from '../support/ports.js';
 import { until } from '../support/until.js';
-import { picture, sharedChromium } from './window.js';
+import { eventually, picture, sharedChromium } from './window.js';
 
 const APP = join(ROOT, 'examples/upstream/app.js');
 const HOST = join(ROOT, 'test/examples/host.js');
@@ -203,40 +203,41 @@ test.each(['there', 'away'])('SIGINT ends it in good order while the house is %s
   expect(child.log.filter(({ level }) => level > 30)).toEqual([]);
 });
 
-describe.skipIf(!runsBrowserTests)('the page, with the auction house of the example', () => {
-  const open = sharedChromium();
+describe.skipIf(!runsBrowserTests)(
+  'the page, with the auction house of the example',
+  { timeout: 60_000 },
+  () => {
+    const open = sharedChromium();
 
-  test('shows bids live, bids, and says when the house is away', async () => {
-    const port = await freePort();
-    const startHouse = () => startCommand([HOUSE, '--port', String(port), '--lanes', '2']);
-    const house = startHouse();
-    await house.port();
-    const gateway = await start(`ws://127.0.0.1:${port}`);
-    const page = await open(`http://127.0.0.1:${gateway.port}/`, { width: 900, height: 560 });
-    const status = page.getByRole('status');
-    await expect.poll(() => status.textContent()).toBe('Live');
-    await expect.poll(() => page.getByRole('heading', { level: 2 }).count()).toBe(6);
-    if (process.env.SCREENSHOTS) await page.waitForTimeout(30_000); // until there is something to draw
-    const lot = page.getByRole('listitem').filter({ hasText: 'Barometer' });
-    await expect
-      .poll(async () => {
+    test('shows bids live, bids, and says when the house is away', async () => {
+      const port = await freePort();
+      const startHouse = () => startCommand([HOUSE, '--port', String(port), '--lanes', '2']);
+      const house = startHouse();
+      await house.port();
+      const gateway = await start(`ws://127.0.0.1:${port}`);
+      const page = await open(`http://127.0.0.1:${gateway.port}/`, { width: 900, height: 560 });
+      const status = page.getByRole('status');
+      await eventually(() => status.textContent()).toBe('Live');
+      await eventually(() => page.getByRole('heading', { level: 2 }).count()).toBe(6);
+      if (process.env.SCREENSHOTS) await page.waitForTimeout(30_000); // until there is something to draw
+      const lot = page.getByRole('listitem').filter({ hasText: 'Barometer' });
+      await eventually(async () => {
         await lot.getByRole('button').click(); // somebody else may have bid meanwhile
         return lot.locator('.yours').count();
-      })
-      .toBe(1);
-    await picture(page, 'upstream');
+      }).toBe(1);
+      await picture(page, 'upstream');
 
-    const bid = await lot.locator('b').textContent();
-    house.kill('SIGKILL');
-    await expect.poll(() => status.textContent()).toBe('House away');
-    expect(await page.getByText('The auction house does not answer').isVisible()).toBe(true);
-    expect(await lot.getByRole('button').isDisabled()).toBe(true);
-    await page.reload(); // a newcomer sees the last bids
-    await expect.poll(() => lot.locator('b').textContent()).toMatch(/£/);
-    expect(bid).toMatch(/£/);
+      house.kill('SIGKILL');
+      await eventually(() => status.textContent()).toBe('House away');
+      expect(await page.getByText('The auction house does not answer').isVisible()).toBe(true);
+      expect(await lot.getByRole('button').isDisabled()).toBe(true);
+      const last = await lot.locator('b').textContent();
+      await page.reload(); // a newcomer sees the last bids
+      await eventually(() => lot.locator('b').textContent()).toBe(last);
 
-    await startHouse().port();
-    await expect.poll(() => status.textContent(), { timeout: 10_000 }).toBe('Live');
-    await expect.poll(() => lot.getByRole('button').isDisabled()).toBe(false);
-  }, 60_000);
-});
+      await startHouse().port();
+      await eventually(() => status.textContent()).toBe('Live');
+      await eventually(() => lot.getByRole('button').isDisabled()).toBe(false);
+    });
+  },
+);

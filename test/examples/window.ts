@@ -32,6 +32,9 @@ export function sharedChromium(): (url: string, options?: LookOptions) => Promis
   };
 }
 
+/** What a page shows in the end: `await eventually(() => …).toBe(…)`. */
+export const eventually = <T>(look: () => T) => expect.poll(look, { timeout: 15_000 });
+
 /** Takes the picture that the example's README shows, where SCREENSHOTS asks for it. */
 export async function picture(page: Page, example: string): Promise<void> {
   if (process.env.SCREENSHOTS === undefined) return;
