@@ -25,7 +25,7 @@ const EVERYBODY = 'auction';
 const onlyFor = id => `bidder ${id}`;
 
 /** The last word on each lot, as `lot:…`, and on the connection to the house, as `house`. */
-const known = sharedMap('auction: known', { bytes: 2 ** 20, entries: 1024 });
+const known = sharedMap('auction: known', { bytes: 2 ** 18, entries: 1024 });
 
 /** Bids from all lanes, on their way to the lane that has the connection. @type {import('threadgate/sync').Channel<Bid>} */
 const bids = channel('auction: bids', { capacity: 256, maxBytes: 512 });

@@ -177,7 +177,9 @@ test('when the lane that fetches dies in the middle of a round, another one goes
   for (const path of stuck) sources.shows(path, path);
   sources.cutOff(); // what the next lane has asked already
   for (const { client } of clients) await change(client, 'e', ({ etag }) => etag !== undefined);
-  for (const path of stuck) expect(await (await get(port, path)).text()).toBe(path);
+  for (const path of stuck) {
+    await until(`${path} is there`, async () => (await (await get(port, path)).text()) === path);
+  }
   const [first, second, ...more] = fetchers(child);
   expect(second).not.toBe(first);
   expect(more).toEqual([]);
