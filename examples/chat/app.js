@@ -3,92 +3,71 @@
  * A chat with rooms. A room is a namespace; its one topic carries what happens there: lines, who joined, who left.
  *
  * Every lane imports this file for itself, and people in one room may live on different lanes. What they send each
- * other goes through the topic, which spans all lanes; the history is the only thing that lanes tell each other.
+ * other goes through the topic, which spans all lanes; what was said before stands in a map that all lanes share.
  *
- * From the client: { type: 'line', id?, text } · { type: 'history' }
- * To the client:   welcome · joined · left · here · line · history · error
+ * From the client: { type: 'line', id?, text } · { type: 'room' }
+ * To the client:   welcome · joined · left · room · line · error
  */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { BroadcastChannel } from 'node:worker_threads';
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { FullError, mutex, sharedMap } from 'threadgate/sync';
 
 /** @typedef {import('threadgate').Peer} Peer */
 /** @typedef {{ type: 'line', id: string, name: string, text: string, time: number }} Line */
 
 const TOPIC = 'room';
 const LINES_KEPT = 50; // per room
-const ROOMS_KEPT = 200; // at most 200 rooms of 50 lines of 2,000 characters: 20 million characters
 const TEXT_LIMIT = 2000; // characters of one line
 const NAME_LIMIT = 40;
 
-const page = readFileSync(new URL('index.html', import.meta.url), 'utf8');
+// ---- The history ------------------------------------------------------------------------------------------------
 
 /**
- * The last lines of each room. Every lane holds them all: a lane tells the others what it adds, and a lane that starts
- * later (the replacement of one that crashed, say) asks the others for what they know.
+ * The last lines of each room, oldest first, as JSON. What does not fit drives out the room that was silent longest.
+ * Made by one lane after the other: each that makes it at the same time takes memory for it, though one of them is used.
  */
-class History {
-  #channel = new BroadcastChannel('threadgate-chat');
+const history = mutex('chat: making').runExclusive(() =>
+  sharedMap('chat history', { bytes: 4 * 2 ** 20, entries: 256 }),
+);
 
-  /** Each room's lines, oldest first. The room that was written to last stands last. @type {Map<string, Line[]>} */
-  #rooms = new Map();
+/** @param {Uint8Array | undefined} bytes @returns {Line[]} */
+const linesIn = bytes => (bytes === undefined ? [] : JSON.parse(Buffer.from(bytes).toString()));
 
-  /** Ends the wait for an answer. @type {(value?: unknown) => void} */
-  #answered = () => {};
-
-  /** Settles when another lane has answered, or after 200 ms: the first lanes of all have nobody to ask. */
-  ready = Promise.race([
-    new Promise(resolve => {
-      this.#answered = resolve;
-    }),
-    sleep(200, undefined, { ref: false }),
-  ]);
-
-  constructor() {
-    this.#channel.onmessage = event => this.#hear(/** @type {any} */ (event).data);
-    this.#channel.unref(); // an idle channel must not keep the lane's thread alive
-    this.#channel.postMessage({ type: 'ask' });
-  }
-
-  /** @param {string} room */
-  lines(room) {
-    return this.#rooms.get(room) ?? [];
-  }
-
-  /** Keeps a line here and on all other lanes. @param {string} room @param {Line} line */
-  add(room, line) {
-    this.#channel.postMessage({ type: 'add', room, line });
-    this.#keep(room, line);
-  }
-
-  /** @param {any} news what another lane posted */
-  #hear(news) {
-    if (news.type === 'add') {
-      this.#keep(news.room, news.line);
-    } else if (news.type === 'ask') {
-      this.#channel.postMessage({ type: 'answer', rooms: this.#rooms });
-    } else if (news.type === 'answer') {
-      for (const [room, lines] of news.rooms) for (const line of lines) this.#keep(room, line);
-      this.#answered();
+/**
+ * Keeps a line, under the lock of its room's entry: so the lines of a room have one order, and each has a time of its own.
+ * @param {string} room @param {Omit<Line, 'time'>} said
+ * @returns {Line} the line as it is kept; the one from before, where it comes for the second time
+ */
+function keep(room, said) {
+  /** @type {Line | undefined} */
+  let kept;
+  for (;;) {
+    try {
+      history.update(room, old => {
+        const lines = linesIn(old);
+        kept = lines.find(line => line.id === said.id);
+        if (kept !== undefined) return old;
+        kept = { ...said, time: Math.max(Date.now(), (lines.at(-1)?.time ?? 0) + 1) };
+        return Buffer.from(JSON.stringify([...lines, kept].slice(-LINES_KEPT)));
+      });
+      return /** @type {Line} */ (/** @type {unknown} */ (kept));
+    } catch (error) {
+      if (!(error instanceof FullError) || !forgetARoom(room)) throw error;
     }
-  }
-
-  /** @param {string} room @param {Line} line */
-  #keep(room, line) {
-    const lines = this.lines(room);
-    if (lines.some(known => known.id === line.id)) return;
-    // By time, as other lanes' lines may come late; a sender's own lines stay in order even within one millisecond.
-    lines.splice(lines.findLastIndex(known => known.time <= line.time) + 1, 0, line);
-    if (lines.length > LINES_KEPT) lines.shift();
-    this.#rooms.delete(room);
-    this.#rooms.set(room, lines);
-    const [oldest] = this.#rooms.keys();
-    if (this.#rooms.size > ROOMS_KEPT && oldest !== undefined) this.#rooms.delete(oldest);
   }
 }
 
-const history = new History();
+/** Forgets the room that was silent longest, but not `but`. @param {string} but @returns whether there was one */
+function forgetARoom(but) {
+  const [oldest] = [...history]
+    .filter(([room]) => room !== but)
+    .map(([room, lines]) => ({ room, since: linesIn(lines).at(-1)?.time ?? 0 }))
+    .sort((a, b) => a.since - b.since);
+  return oldest !== undefined && history.delete(oldest.room);
+}
+
+// ---- The room ---------------------------------------------------------------------------------------------------
 
 /** @param {Peer} peer */
 const nameOf = peer => String(peer.context.name);
@@ -97,8 +76,42 @@ const nameOf = peer => String(peer.context.name);
 const roomOf = peer => String(peer.context.room);
 
 /** Tells everybody in the peer's room, the peer itself included. @param {Peer} peer @param {object} event */
-function tell(peer, event) {
+function broadcast(peer, event) {
   peer.gateway.publish(TOPIC, event, { namespace: peer.namespace });
+}
+
+/** @param {Peer} peer */
+function register(peer) {
+  peer.subscribe(TOPIC);
+  peer.send({ type: 'welcome', id: peer.id });
+  broadcast(peer, { type: 'joined', id: peer.id, name: nameOf(peer), time: Date.now() });
+}
+
+/** @param {Peer} peer */
+function unregister(peer) {
+  broadcast(peer, { type: 'left', id: peer.id, name: nameOf(peer), time: Date.now() });
+}
+
+/** @param {Peer} peer @param {Record<string, unknown>} event */
+function takeLine(peer, { id: given, text }) {
+  // The client names its lines, so that it may send one again when it cannot know whether it arrived.
+  const id = typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : randomUUID();
+  if (typeof text !== 'string' || text.trim() === '' || text.length > TEXT_LIMIT) {
+    peer.send({ type: 'error', id, message: `A line has 1 to ${TEXT_LIMIT} characters.` });
+    return;
+  }
+  // Kept first: who asks for the room after it was published finds it there.
+  broadcast(peer, keep(roomOf(peer), { type: 'line', id, name: nameOf(peer), text: text.trim() }));
+}
+
+/**
+ * A client asks for this once it has seen its own `joined`, so its subscription is in force: what is said from now on
+ * reaches it, and what was said before is in the history. What is in both it drops by id.
+ * @param {Peer} peer
+ */
+function sendRoom(peer) {
+  const people = [...peer.peers].map(other => ({ id: other.id, name: nameOf(other) }));
+  peer.send({ type: 'room', people, lines: linesIn(history.get(roomOf(peer))) });
 }
 
 /** Only what can be seen, single spaces, and the joiner that emoji need. @param {string} name */
@@ -110,39 +123,13 @@ function isName(name) {
   );
 }
 
-/** @param {Peer} peer @param {Record<string, unknown>} event */
-function takeLine(peer, { id, text }) {
-  // The client names its lines, so that it may send one again when it cannot know whether it arrived.
-  const lineId = typeof id === 'string' && /^[\w-]{8,64}$/.test(id) ? id : randomUUID();
-  if (typeof text !== 'string' || text.trim() === '' || text.length > TEXT_LIMIT) {
-    peer.send({ type: 'error', id: lineId, message: `A line has 1 to ${TEXT_LIMIT} characters.` });
-    return;
-  }
-  const known = history.lines(roomOf(peer)).find(line => line.id === lineId);
-  if (known) {
-    peer.send(known);
-    return;
-  }
-  /** @type {Line} */
-  const line = { type: 'line', id: lineId, name: nameOf(peer), text: text.trim(), time: Date.now() };
-  history.add(roomOf(peer), line); // before it is published: see sendHistory
-  tell(peer, line);
-}
+// ---- The page ---------------------------------------------------------------------------------------------------
 
-/**
- * A client asks for this once it has seen its own `joined`, so its subscription is in force: what is said from now on
- * reaches it, and what was said before is in the history. What is in both it drops by id.
- * @param {Peer} peer
- */
-async function sendHistory(peer) {
-  await history.ready;
-  // Lines that other lanes published before may still wait in this lane's event loop: a full turn lets them in. The
-  // first `await` may end in the middle of a turn, the second cannot.
-  await turn();
-  await turn();
-  const people = [...peer.peers].map(other => ({ id: other.id, name: nameOf(other) }));
-  peer.send({ type: 'here', people });
-  peer.send({ type: 'history', lines: history.lines(roomOf(peer)) });
+/** What is served: the page, and the modules of threadgate/client, which it imports as they are. */
+const files = new Map([['/', new URL('index.html', import.meta.url)]]);
+const modules = new URL('.', import.meta.resolve('threadgate/client'));
+for (const name of readdirSync(modules)) {
+  if (name.endsWith('.js')) files.set(`/client/${name}`, new URL(name, modules));
 }
 
 /** @type {import('threadgate').App} */
@@ -157,11 +144,8 @@ export default {
       return { namespace: `room:${room}`, context: { name, room } };
     },
 
-    open(peer) {
-      peer.subscribe(TOPIC);
-      peer.send({ type: 'welcome', id: peer.id });
-      tell(peer, { type: 'joined', id: peer.id, name: nameOf(peer), time: Date.now() });
-    },
+    open: register,
+    close: unregister,
 
     message(peer, message) {
       /** @type {unknown} */
@@ -173,19 +157,18 @@ export default {
       }
       const { type, ...rest } = /** @type {Record<string, unknown>} */ (Object(event));
       if (type === 'line') return takeLine(peer, rest);
-      if (type === 'history') return sendHistory(peer);
-      peer.send({ type: 'error', message: 'Expected a line or a request for history, as JSON.' });
-    },
-
-    close(peer) {
-      tell(peer, { type: 'left', id: peer.id, name: nameOf(peer), time: Date.now() });
+      if (type === 'room') return sendRoom(peer);
+      peer.send({ type: 'error', message: 'Expected a line or a question for the room, as JSON.' });
     },
   },
 
-  fetch(request) {
-    if (new URL(request.url).pathname !== '/') return new Response('Not found', { status: 404 });
-    return new Response(page, {
-      headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-cache' },
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    const file = files.get(pathname);
+    if (file === undefined) return new Response('Not found', { status: 404 });
+    const type = pathname === '/' ? 'text/html; charset=utf-8' : 'text/javascript; charset=utf-8';
+    return new Response(await readFile(file), {
+      headers: { 'content-type': type, 'cache-control': 'no-cache' },
     });
   },
 };

@@ -1,5 +1,5 @@
 /** The README says what the code does: what can be derived from the code is compared with it. */
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as errors from '../../dist/src/errors.js';
@@ -73,4 +73,17 @@ describe('the example', () => {
     expect(await client.ask('1e12')).toEqual({ sorry: 'ERR_THREADGATE_JOB_TIMEOUT' });
     expect(await client.ask('10')).toEqual({ primes: 4 });
   });
+});
+
+test('the table of examples has each of them, with a page of text and a small picture', () => {
+  const examples = new URL('../../examples/', import.meta.url);
+  const named = [...readme.matchAll(/^\| \[(\w+)\]\(examples\/(\w+)\/README\.md\) \|/gm)];
+  expect(named.map(([, name]) => name).sort()).toEqual(readdirSync(examples).sort());
+  for (const [, name, folder] of named) {
+    expect(folder).toBe(name);
+    const page = readFileSync(new URL(`${name}/README.md`, examples), 'utf8');
+    expect(page).toContain(`npx threadgate examples/${name}/app.js`);
+    expect(page).toMatch(/!\[[^\]]+\]\(screenshot\.png\)/);
+    expect(statSync(new URL(`${name}/screenshot.png`, examples)).size).toBeLessThan(150_000);
+  }
 });

@@ -5,8 +5,10 @@ import { createServer } from 'node:net';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { launchChromium, runsBrowserTests } from './chromium.js';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { launchChromium, runsBrowserTests } from '../browser/chromium.js';
+import { picture } from './window.js';
 
 const PATIENCE = 20_000; // ms for the page to show something: four of its longest waits between two connections
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -184,6 +186,27 @@ describe.skipIf(!runsBrowserTests)('the chat page', { timeout: 90_000 }, () => {
     expect(await ben.page.locator('#log .mine .text').allTextContents()).toEqual(['Hello Ada']);
   });
 
+  test.runIf(process.env.SCREENSHOTS)('has its picture taken', async () => {
+    const ada = await enter('garden', 'Ada');
+    const ben = await enter('garden', 'Ben');
+    const cleo = await enter('garden', 'Cleo');
+    await ada.page.setViewportSize({ width: 1000, height: 640 });
+    const said: [Window, string, string][] = [
+      [ben, 'Ben', 'The first tomatoes are ripe!'],
+      [cleo, 'Cleo', 'Already? Mine are as green as grass.'],
+      [ada, 'Ada', 'South wall, and I talk to them every morning.'],
+      [ben, 'Ben', 'Somebody took the watering can, though. Again.'],
+      [cleo, 'Cleo', 'Not me. I have my own, it is the blue one.'],
+      [ada, 'Ada', 'It stands behind the shed. I borrowed it for the beans, sorry.'],
+    ];
+    for (const [i, [window, , text]] of said.entries()) {
+      await window.say(text);
+      await ada.seesLines(...said.slice(0, i + 1).map(([, name, text]): [string, string] => [name, text]));
+    }
+    await ada.seesPeople('Ada', 'Ben', 'Cleo');
+    await picture(ada.page, 'chat');
+  });
+
   test('says who left', async () => {
     const ada = await enter('leave', 'Ada');
     const ben = await enter('leave', 'Ben');
@@ -195,20 +218,20 @@ describe.skipIf(!runsBrowserTests)('the chat page', { timeout: 90_000 }, () => {
 
   test('shows the last 50 lines to a newcomer, whichever lane they were said on', async () => {
     const ada = await enter('past', 'Ada');
-    const ben = await enter('past', 'Ben');
+    await enter('past', 'Ben'); // the least loaded lane is the next one's: so Cid is on Ada's, and Dot on Ben's
     const said: [string, string][] = [];
-    for (const [window, name] of [
-      [ada, 'Ada'],
-      [ben, 'Ben'],
-    ] as const) {
+    for (const name of ['Cid', 'Dot']) {
+      const socket = new WebSocket(`ws://localhost:${port}/rooms/past?name=${name}`);
+      onTestFinished(() => socket.terminate());
+      await once(socket, 'open');
       for (let line = 0; line < 27; line++) {
-        await window.say(`${name} ${line}`);
+        socket.send(JSON.stringify({ type: 'line', text: `${name} ${line}` }));
         said.push([name, `${name} ${line}`]);
       }
-      await ada.seesLines(...said); // before Ben begins
+      await ada.seesLines(...said); // before Dot begins
     }
     // Two newcomers, as there are two lanes.
-    for (const name of ['Cid', 'Dot']) await (await enter('past', name)).seesLines(...said.slice(-50));
+    for (const name of ['Eve', 'Flo']) await (await enter('past', name)).seesLines(...said.slice(-50));
   });
 
   test('keeps rooms apart, and goes from one to another', async () => {
