@@ -93,6 +93,19 @@ describe('on one thread', () => {
     expect([...map.keys()]).toEqual(['b']);
   });
 
+  test('keys are strings of any length', async () => {
+    const map = sync.sharedMap({ bytes: 2 ** 20, entries: 4 });
+    const long = 'ключ'.repeat(50_000);
+    await map.setAsync(long, Buffer.from('1'));
+    await map.setAsync('lone \ud800', Buffer.from('2'));
+    expect([...map.keys()].sort()).toEqual(['lone \ud800', long].sort());
+    const refused = expect.objectContaining({ code: 'ERR_THREADGATE_SYNC_ARGUMENT' });
+    expect(() => map.get(5 as never)).toThrow(refused);
+    await expect(map.setAsync(undefined as never, Buffer.from('3'))).rejects.toEqual(refused);
+    await expect(map.deleteAsync({} as never)).rejects.toEqual(refused);
+    expect(map.size).toBe(2);
+  });
+
   test(`does what a Map does, whatever the sizes (TEST_SEED=${seed})`, async () => {
     const random = new Random(seed);
     const map = sync.sharedMap({ bytes: 64 * 1024, entries: 50 });
@@ -168,6 +181,56 @@ describe('across threads', () => {
       return old;
     });
     expect(died).toBe(thread.id);
+  });
+
+  test('an entry that a dead thread left without a value can be used again, also when that made room', async () => {
+    const map = sync.sharedMap({ bytes: 2048, entries: 4 });
+    const thread = start(({ sync, argument, say }) => {
+      sync.open(argument).update('dead '.repeat(100), () => {
+        say('updates');
+        for (;;);
+      });
+    }, map.handle);
+    await thread.said();
+    await thread.kill();
+    await map.setAsync('a', Buffer.alloc(900));
+    // Its key alone has no room but that of the dead one's.
+    await expect(map.setAsync('b'.repeat(300), Buffer.alloc(900))).rejects.toMatchObject({ code: FULL });
+    await map.deleteAsync('a');
+    for (const key of ['1', '2', '3', '4']) await map.setAsync(key, Buffer.from(key));
+    expect(map.size).toBe(4);
+  });
+
+  test('a key that stays is always found, whatever comes and goes in its chain', async () => {
+    const map = sync.sharedMap({ bytes: 64 * 1024, entries: 64 });
+    const stay = Array.from({ length: 20 }, (_, i) => `stay ${i}`);
+    for (const key of stay) await map.setAsync(key, Buffer.from(key));
+    const context = sync.context();
+    const churning = start(
+      ({ sync, argument }) => {
+        const map = sync.open(argument.map);
+        const context = sync.open(argument.context);
+        for (let i = 0; !context.isDone; i++) {
+          map.set(`go ${i % 40}`, new Uint8Array(8));
+          map.delete(`go ${i % 40}`);
+        }
+      },
+      { map: map.handle, context: context.handle },
+    );
+    const missed = await start(
+      ({ sync, argument: { handle, stay } }) => {
+        const map = sync.open(handle);
+        let missed = 0;
+        for (let i = 0; i < 100_000; i++) {
+          for (const key of stay) if (map.get(key) === undefined) missed++;
+        }
+        return missed;
+      },
+      { handle: map.handle, stay },
+    ).result;
+    context.cancel();
+    await churning.result;
+    expect(missed).toBe(0);
   });
 
   test(`no reader ever sees half a value or another key's (TEST_SEED=${seed})`, async () => {
