@@ -1,4 +1,5 @@
 /** Mutex, on real threads. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { fresh, relookNever, seed, start, sync } from './threads.js';
 
@@ -243,6 +244,27 @@ describe('across threads', () => {
     await modest.result;
     sync.counter(`${name} stop`).set(1n);
     await greedy.result;
+  });
+
+  test('a thread that dies while it starves keeps nobody out, not even those who only try', async () => {
+    const mutex = sync.mutex();
+    const hold = await mutex.lockAsync();
+    const thread = start(({ sync, argument, say }) => {
+      say('waits');
+      sync.open(argument).lock();
+    }, mutex.handle);
+    await thread.said();
+    const STARVING = 1 << 25;
+    while ((Atomics.load(mutex.cells, mutex.index) & STARVING) === 0) await delay(1);
+    await thread.kill();
+    hold.unlock();
+    let got = mutex.tryLock();
+    while (got === undefined) {
+      await delay(1);
+      got = mutex.tryLock();
+    }
+    got.unlock();
+    expect(Atomics.load(mutex.cells, mutex.index)).toBe(0);
   });
 
   test(`two counters under it never differ, with every manner of locking (TEST_SEED=${seed})`, async () => {
