@@ -70,7 +70,9 @@ export class Cond extends Primitive<'cond'> {
       failure = { reason };
     }
     const before = yield* mutex.steps(blocking);
-    if (failure !== undefined) throw failure.reason;
+    // Nobody else would be told of a death that this one was told of. As after any wait that nobody ended, the caller waits
+    // again, and then comes to the failure.
+    if (failure !== undefined && before === 0) throw failure.reason;
     return before;
   }
 

@@ -154,6 +154,25 @@ describe('a cond', () => {
     expect(lock.isMine).toBe(true);
   });
 
+  test('a wait that is ended tells of a death that nobody else would be told of', async () => {
+    const lock = sync.mutex();
+    const hold = await lock.lockAsync();
+    const thread = start(({ sync, argument, say }) => {
+      say('ready');
+      sync.open(argument).lock();
+      say('locked');
+      for (;;);
+    }, lock.handle);
+    await thread.said();
+    const controller = new AbortController();
+    const waiting = sync.cond().waitAsync(lock, { signal: controller.signal });
+    await thread.said();
+    controller.abort();
+    await thread.kill();
+    expect((await waiting)?.threadId).toBe(thread.id);
+    hold.unlock();
+  });
+
   test('a wait ends after the death of a thread: that may have been the one to signal', async () => {
     const lock = sync.mutex();
     const thread = start(() => new Promise(() => setInterval(() => {}, 1000)));
