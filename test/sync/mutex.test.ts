@@ -224,6 +224,30 @@ describe('across threads', () => {
     next.unlock();
   });
 
+  test('a worker of a worker dies with it, and what it held goes to the next', async () => {
+    const name = fresh('mutex');
+    const url = new URL('../../dist/src/sync/index.js', import.meta.url).href;
+    const thread = start(
+      ({ sync, argument: { name, url }, say }) => {
+        const { Worker } = process.getBuiltinModule('node:worker_threads');
+        const code = `import('${url}').then(sync => {
+          sync.mutex('${name}').lock();
+          require('node:worker_threads').parentPort.postMessage('locked');
+          for (;;);
+        })`;
+        sync.register(new Worker(code, { eval: true })).once('message', say);
+        return new Promise(() => {});
+      },
+      { name, url },
+    );
+    await thread.said();
+    const waiting = sync.mutex(name).lockAsync();
+    await thread.kill();
+    const hold = await waiting;
+    expect(hold.ownerDied?.threadId).toBeGreaterThan(thread.id);
+    hold.unlock();
+  });
+
   test('nobody starves: a thread that hardly ever lets go does not keep the others out', async () => {
     relookNever();
     const name = fresh('mutex');
