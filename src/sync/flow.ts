@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { DeadlockError } from './errors.js';
+import type { Hold } from './hold.js';
 
 /** What is held: the cell of a lock, wherever it was opened; in a map, the key of an entry. */
 export interface Held {
@@ -29,5 +30,27 @@ export function checkNotHolding({ cells, index, key }: Held, message: string): v
     if (held.cells.buffer === cells.buffer && held.index === index && held.key === key) {
       throw new DeadlockError(message);
     }
+  }
+}
+
+/** Runs `fn` and gives the hold back. */
+export function runUnder<T>(hold: Hold, fn: (hold: Hold) => T): T {
+  try {
+    return fn(hold);
+  } finally {
+    hold.unlock();
+  }
+}
+
+/** Runs `fn` as the holder of `held`, awaits it, and gives the hold back. */
+export async function runUnderAsync<T>(
+  held: Held,
+  hold: Hold,
+  fn: (hold: Hold) => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await runHolding(held, () => fn(hold));
+  } finally {
+    hold.unlock();
   }
 }

@@ -26,6 +26,7 @@
  * they fell asleep (Atomics.notify is first in, first out).
  */
 import { DeadlockError, NotOwnerError } from './errors.js';
+import { suspect } from './suspicion.js';
 import { isAlive, OWNER_MASK, self } from './threads.js';
 import type { Steps } from './waiting.js';
 
@@ -82,10 +83,16 @@ function timeNow(): number {
  * Locks, however long it takes.
  *
  * @param blocking whether the thread sleeps meanwhile: then it cannot wait for itself
+ * @param what the lock is called, if it is one that users hold; others are held only by who waits for something under them
  * @returns who held it and died: an owner, 0 for nobody
  * @throws {DeadlockError}
  */
-export function* lockSteps(cells: Int32Array, index: number, blocking: boolean): Steps<number> {
+export function* lockSteps(
+  cells: Int32Array,
+  index: number,
+  blocking: boolean,
+  what?: string,
+): Steps<number> {
   const began = performance.now();
   let slept = false;
   let starving = false;
@@ -97,7 +104,10 @@ export function* lockSteps(cells: Int32Array, index: number, blocking: boolean):
       word = Atomics.load(cells, index);
       const owner = word & OWNER_MASK;
       if (owner === 0 && (slept || !isKept(word))) continue;
-      if (blocking && owner === self) throw new DeadlockError('this thread already holds the lock');
+      if (owner === self) {
+        if (blocking) throw new DeadlockError(selfWait(what));
+        if (what !== undefined) suspect(began, cells, index, what);
+      }
       if (slept && !starving && performance.now() - began > STARVING_MS) starving = true;
       if (owner !== 0) {
         const marked = word | WAITERS | (starving ? STARVING : 0);
@@ -111,6 +121,12 @@ export function* lockSteps(cells: Int32Array, index: number, blocking: boolean):
     if (starving) stopStarving(cells, index);
     throw failure;
   }
+}
+
+function selfWait(what: string | undefined): string {
+  return what === undefined
+    ? 'a promise of this thread waits for the same, and cannot go on while the thread is blocked'
+    : `this thread already holds ${what}`;
 }
 
 /** Waits a moment for the lock to become free. @returns the word seen last */

@@ -229,7 +229,7 @@ export class SharedMap extends Primitive<'sharedMap'> implements Iterable<[strin
       this.endChange();
       if (entry === NONE) return undefined;
       const cell = this.memory.entryCell(entry);
-      const died = yield* lockSteps(this.cells, cell + LOCK, blocking);
+      const died = yield* lockSteps(this.cells, cell + LOCK, blocking, 'the entry');
       // It may have been removed, and even be another key's by now.
       if (this.reader.isKeys(cell, key)) return { cell, died };
       release(this.cells, cell + LOCK);

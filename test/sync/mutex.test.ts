@@ -1,7 +1,8 @@
 /** Mutex, on real threads. */
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
-import { fresh, relookNever, seed, start, sync } from './threads.js';
+import { describe, expect, test, vi } from 'vitest';
+import { fresh, relookNever, seed, start, suspectSoon, sync } from './threads.js';
 
 describe('on one thread', () => {
   test('a lock is held until it is unlocked', async () => {
@@ -79,6 +80,25 @@ describe('on one thread', () => {
     const name = fresh('mutex');
     const inside = sync.mutex(name).runExclusiveAsync(() => sync.mutex(name).lockAsync());
     await expect(inside).rejects.toMatchObject({ code: 'ERR_THREADGATE_SYNC_DEADLOCK' });
+  });
+
+  test('a promise that waits very long for what its own thread has is reason for one warning', async () => {
+    suspectSoon();
+    const mutex = sync.mutex();
+    const hold = await mutex.lockAsync();
+    const warning = once(process, 'warning');
+    const waiting = [mutex.lockAsync(), mutex.lockAsync()];
+    expect((await warning)[0]).toMatchObject({
+      code: 'THREADGATE_SYNC_SUSPECTED_DEADLOCK',
+      message: expect.stringContaining('the mutex that its own thread holds'),
+    });
+    const again = vi.fn();
+    process.on('warning', again);
+    hold.unlock();
+    for (const promise of waiting) (await promise).unlock();
+    await delay(1);
+    process.off('warning', again);
+    expect(again).not.toHaveBeenCalled();
   });
 
   test('a mutex may live in any cell of shared memory', async () => {
