@@ -174,7 +174,7 @@ export interface SharedMapOptions {
 
 /**
  * A map that threads share: see {@link SharedMap}.
- * @param options the same for all who use the name; who gives none takes it as it is, if it is there
+ * @param options the same for all who use the name
  */
 export function sharedMap(options: SharedMapOptions): SharedMap;
 export function sharedMap(name: string, options: SharedMapOptions): SharedMap;
