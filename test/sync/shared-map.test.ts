@@ -1,5 +1,6 @@
 /** SharedMap, on real threads. */
 import { describe, expect, test } from 'vitest';
+import { hashOf } from '../../dist/src/sync/map-memory.js';
 import { Random } from '../support/random.js';
 import { fresh, relookNever, seed, start, sync } from './threads.js';
 
@@ -202,31 +203,32 @@ describe('across threads', () => {
   });
 
   test('a key that stays is always found, whatever comes and goes in its chain', async () => {
-    const map = sync.sharedMap({ bytes: 64 * 1024, entries: 64 });
-    const stay = Array.from({ length: 20 }, (_, i) => `stay ${i}`);
-    for (const key of stay) await map.setAsync(key, Buffer.from(key));
+    // Of the 16 chains, the one that the first key is on; it is the last one there.
+    const keys = Array.from({ length: 500 }, (_, i) => `key ${i}`);
+    const chain = (key: string) => hashOf(key) & 15;
+    const [stays, ...others] = keys.filter(key => chain(key) === chain(keys[0] as string)).slice(0, 14);
+    const map = sync.sharedMap({ bytes: 8192, entries: 16 });
+    await map.setAsync(stays as string, Buffer.from('here'));
     const context = sync.context();
     const churning = start(
-      ({ sync, argument }) => {
-        const map = sync.open(argument.map);
-        const context = sync.open(argument.context);
-        for (let i = 0; !context.isDone; i++) {
-          map.set(`go ${i % 40}`, new Uint8Array(8));
-          map.delete(`go ${i % 40}`);
+      ({ sync, argument: { handle, ends, others } }) => {
+        const map = sync.open(handle);
+        const context = sync.open(ends);
+        while (!context.isDone) {
+          for (const key of others) map.set(key, new Uint8Array(0));
+          for (const key of others) map.delete(key);
         }
       },
-      { map: map.handle, context: context.handle },
+      { handle: map.handle, ends: context.handle, others },
     );
     const missed = await start(
-      ({ sync, argument: { handle, stay } }) => {
+      ({ sync, argument: { handle, stays } }) => {
         const map = sync.open(handle);
         let missed = 0;
-        for (let i = 0; i < 100_000; i++) {
-          for (const key of stay) if (map.get(key) === undefined) missed++;
-        }
+        for (let i = 0; i < 1_000_000; i++) if (map.get(stays as string) === undefined) missed++;
         return missed;
       },
-      { handle: map.handle, stay },
+      { handle: map.handle, stays },
     ).result;
     context.cancel();
     await churning.result;
@@ -288,6 +290,41 @@ describe('across threads', () => {
     for (const key of [...map.keys()]) await map.deleteAsync(key);
     expect(map.size).toBe(0);
     expect(await room(map, 4000)).toBeGreaterThanOrEqual((await room(sync.sharedMap(options), 4000)) - 1);
+  });
+
+  test(`no entry is lost or used twice where there are more keys than entries (TEST_SEED=${seed})`, async () => {
+    relookNever();
+    const map = sync.sharedMap({ bytes: 1024, entries: 3 });
+    const threads = [0, 1, 2].map(() =>
+      start(async ({ sync, argument, random }) => {
+        const map = sync.open(argument);
+        const refused = ['ERR_THREADGATE_SYNC_FULL', 'ERR_THREADGATE_SYNC_TIMEOUT', 'not now'];
+        for (let i = 0; i < 20_000; i++) {
+          const key = 'key'.repeat(random.between(1, 20));
+          const value = new Uint8Array(random.between(0, 300));
+          const chosen = random.next();
+          try {
+            if (chosen < 0.4) map.delete(key);
+            else if (chosen < 0.7) map.set(key, value);
+            else if (chosen < 0.8) map.set(key, value, { timeout: 0 });
+            else if (chosen < 0.85) await map.setAsync(key, value, { timeout: 0 });
+            else {
+              map.update(key, () => {
+                if (random.chance(0.3)) throw Object.assign(new Error('not now'), { code: 'not now' });
+                return random.chance(0.5) ? value : undefined;
+              });
+            }
+          } catch (error) {
+            if (!refused.includes((error as { code: string }).code)) throw error;
+          }
+        }
+      }, map.handle),
+    );
+    await Promise.all(threads.map(thread => thread.result));
+    for (const key of [...map.keys()]) await map.deleteAsync(key);
+    expect(map.size).toBe(0);
+    for (const key of ['1', '2', '3']) await map.setAsync(key, Buffer.alloc(200));
+    expect([...map.keys()].sort()).toEqual(['1', '2', '3']);
   });
 
   test('updates of one entry by many threads all count', async () => {
