@@ -98,9 +98,12 @@ export class Mutex {
     return isMine(this.cells, this.index);
   }
 
-  /** Runs `fn` under the lock. Thread: workers. Throws as `lock` does, or what `fn` throws. */
+  /**
+   * Runs `fn` under the lock. Thread: workers. Throws as `lock` does, or what `fn` throws.
+   * @throws {ArgumentError} `ERR_THREADGATE_SYNC_ARGUMENT` when `fn` returns a promise
+   */
   runExclusive<T>(fn: (hold: Hold) => T, options?: WaitOptions): T {
-    return runUnder(this.lock(options), fn);
+    return runUnder(this.lock(options), fn, 'runExclusiveAsync');
   }
 
   /** Runs `fn` under the lock and awaits it. Thread: any. Rejects as `lockAsync` does, or with what `fn` throws. */

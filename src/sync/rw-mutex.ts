@@ -112,9 +112,9 @@ export class RWMutex extends Primitive<'rwMutex'> {
     return undefined;
   }
 
-  /** Runs `fn` under the lock for writing. Thread: workers. Throws as `lock` does, or what `fn` throws. */
+  /** Runs `fn` under the lock for writing. Thread: workers. As that of Mutex. */
   runExclusive<T>(fn: (hold: Hold) => T, options?: WaitOptions): T {
-    return runUnder(this.lock(options), fn);
+    return runUnder(this.lock(options), fn, 'runExclusiveAsync');
   }
 
   /** Runs `fn` under the lock for writing, and awaits it. Thread: any. Rejects as `lockAsync`, or with what `fn` throws. */
@@ -259,9 +259,9 @@ export class RWMutex extends Primitive<'rwMutex'> {
     return this.enter();
   }
 
-  /** Runs `fn` under the lock for reading. Thread: workers. Throws as `readLock` does, or what `fn` throws. */
+  /** Runs `fn` under the lock for reading. Thread: workers. As that of Mutex. */
   runShared<T>(fn: (hold: Hold) => T, options?: WaitOptions): T {
-    return runUnder(this.readLock(options), fn);
+    return runUnder(this.readLock(options), fn, 'runSharedAsync');
   }
 
   /** Runs `fn` under the lock for reading, and awaits it. Thread: any. Rejects as `readLockAsync`, or with what `fn` throws. */

@@ -226,6 +226,28 @@ describe('across threads', () => {
     expect(code).toBe('ERR_THREADGATE_SYNC_DEADLOCK');
   });
 
+  test('a function that is not done when it returns is refused, under any lock', async () => {
+    const codes = await start(({ sync }) => {
+      const late = async () => {};
+      return [
+        () => sync.mutex().runExclusive(late),
+        () => sync.rwMutex().runExclusive(late),
+        () => sync.rwMutex().runShared(late),
+        () => sync.once().do(late),
+        () => sync.sharedMap({ bytes: 1024, entries: 1 }).update('a', late as never),
+      ].map(misuse => {
+        try {
+          misuse();
+          return 'nothing said';
+        } catch (error) {
+          return (error as { code: string }).code;
+        }
+      });
+    }).result;
+    const argument = 'ERR_THREADGATE_SYNC_ARGUMENT';
+    expect(codes).toEqual([argument, argument, argument, argument, 'ERR_THREADGATE_SYNC_VALUE']);
+  });
+
   test('who comes after the death of the owner has the lock and is told; the next one is not', async () => {
     const mutex = sync.mutex();
     const thread = start(({ sync, argument, say }) => {
