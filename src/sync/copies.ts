@@ -41,8 +41,7 @@ export function copyOut(
     const count = (length + 3) >> 2;
     for (let i = 0; i < count; i++) blockWords[to + i] = words[from + i] as number;
   } else {
-    // A third faster than a subarray.
-    copy.set(new Uint8Array(bytes.buffer, at, length));
+    copy.set(bytes.subarray(at, at + length));
   }
   used = (used + length + 7) & -8;
   return copy;
