@@ -23,7 +23,7 @@
  * as in POSIX' robust mutexes, so that taking, owning and releasing are one atomic step each and a thread cannot die in
  * between; who has slept takes the lock as contended because others may sleep as well; and as in Go's sync.Mutex whoever
  * has waited for a millisecond ends the overtaking by those who come later. Sleepers are woken in the order in which
- * they fell asleep (Atomics.notify is first in, first out).
+ * they fell asleep (Atomics.notify is first in, first out); who has looked again by itself falls asleep anew.
  */
 import { DeadlockError, NotOwnerError } from './errors.js';
 import { suspect } from './suspicion.js';
