@@ -137,7 +137,10 @@ describe('a cond', () => {
     });
     // All three wait: each has had the lock and let go of it.
     for (let i = 0; i < 3; i++) (await lock.lockAsync()).unlock();
-    const give = (count: number) => lock.runExclusiveAsync(() => void (tickets = count));
+    const give = (count: number) =>
+      lock.runExclusiveAsync(() => {
+        tickets = count;
+      });
     await give(1);
     changed.signal();
     await Promise.race(waiting);
