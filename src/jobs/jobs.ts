@@ -11,6 +11,7 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import type { JobStats } from '../stats.js';
+import { register } from '../sync/index.js';
 import { type JobFailure, type JobRequest, type JobTask, toWireError } from '../wire/messages.js';
 
 const JOB_TASK_FILE = fileURLToPath(new URL('../../workers/job-entry.cjs', import.meta.url));
@@ -177,6 +178,10 @@ export class Jobs {
       idleTimeout: IDLE_MS,
       niceIncrement: NICE,
       recordTiming: false,
+    });
+    // What it holds of threadgate/sync when it ends goes to whoever asks next.
+    piscina.on('workerCreate', ({ id }: { id: number }) => {
+      for (const thread of piscina.threads) if (thread.threadId === id) register(thread);
     });
     // A thread that could not even begin: whichever job it was for would wait for ever.
     piscina.on('error', error => {

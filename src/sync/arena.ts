@@ -2,11 +2,11 @@
  * The arena: the one piece of shared memory that all threads of a process have in common. In it stand the record of dead
  * threads, the table of names, and what the names stand for.
  *
- *   byte 0        64        128                     2 MiB + 128         + 64 KiB
- *   ┌─────────────┬─────────┬───────────────────────┬───────────────────┬──────────────────────────┄
- *   │ next deaths │ select  │ dead: a bit per owner │ names: a cell per │ blocks, one after another
- *   │ relook id   │         │                       │ name, its block   │
- *   └─────────────┴─────────┴───────────────────────┴───────────────────┴──────────────────────────┄
+ *   byte 0        64        128                     2 MiB + 128         + 64 KiB              + 16 KiB
+ *   ┌─────────────┬─────────┬───────────────────────┬───────────────────┬─────────────────────┬──────────────────────────┄
+ *   │ next deaths │ select  │ dead: a bit per owner │ names: a cell per │ kin: parent, child, │ blocks, one after another
+ *   │ relook … id │         │                       │ name, its block   │ see threads.ts      │
+ *   └─────────────┴─────────┴───────────────────────┴───────────────────┴─────────────────────┴──────────────────────────┄
  *
  * The main thread makes it when this module is first imported there, and leaves it where every worker started later
  * finds it (Node's environment data). Nothing is ever freed; pages that nobody touches cost nothing.
@@ -21,6 +21,8 @@ export const NEXT_CELL = 0;
 export const DEATHS_CELL = 1;
 /** Milliseconds after which who waits looks again by itself; see waiting.ts. Tests change it. */
 export const RELOOK_CELL = 2;
+/** Milliseconds after which a promise that waits for its own thread is suspicious; see suspicion.ts. Tests change it. */
+export const SUSPECT_CELL = 3;
 /** Two random cells: a thread that is given this memory twice gets two objects, which only this tells from two memories. */
 const ID_CELL = 4;
 /** Raised when a channel that some `select` waits for has changed. */
@@ -31,10 +33,14 @@ export const MOST_OWNERS = 1 << 24;
 export const DEAD_CELL = 32;
 export const NAMES_CELL = DEAD_CELL + MOST_OWNERS / 32;
 export const MOST_NAMES = 1 << 14;
-const HEAP_CELL = NAMES_CELL + MOST_NAMES;
+export const KIN_CELL = NAMES_CELL + MOST_NAMES;
+/** Workers of workers that are registered at the same time. */
+export const MOST_KIN = 2048;
+const HEAP_CELL = KIN_CELL + 2 * MOST_KIN;
 
 const DEFAULT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_RELOOK_MS = 50;
+const DEFAULT_SUSPECT_MS = 10_000;
 const KEY = 'threadgate/sync arena 1';
 
 let cells: Int32Array | undefined;
@@ -64,6 +70,7 @@ function create(): SharedArrayBuffer {
   const header = new Int32Array(memory);
   header[NEXT_CELL] = HEAP_CELL;
   header[RELOOK_CELL] = DEFAULT_RELOOK_MS;
+  header[SUSPECT_CELL] = DEFAULT_SUSPECT_MS;
   randomFillSync(header.subarray(ID_CELL, ID_CELL + 2));
   return memory;
 }

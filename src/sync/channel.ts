@@ -1,12 +1,14 @@
 /**
  * Channel: a bounded queue of values between any threads.
  *
- *   cell 0          1           16             17          32                48               64
- *   ┌───────────────┬───────────┬──────────────┬───────────┬─────────────────┬────────────────┬────────────────────────┐
- *   │ SEND: lock of │ TAIL      │ RECEIVE:     │ HEAD      │ value: WANTED   │ room: WANTED   │ slots, a power of two, │
- *   │ the senders   │ SEEN_HEAD │ lock of the  │ SEEN_TAIL │        SELECTED │       SELECTED │ of which at most       │
- *   │               │           │ receivers    │           │        EVENT    │       EVENT    │ `capacity` are full    │
- *   └───────────────┴───────────┴──────────────┴───────────┴─────────────────┴────────────────┴────────────────────────┘
+ *   cell 0          16     32               48     64                80               96
+ *   ┌───────────────┬──────┬────────────────┬──────┬─────────────────┬────────────────┬────────────────────────┐
+ *   │ SEND: lock of │ TAIL │ RECEIVE: lock  │ HEAD │ value: WANTED   │ room: WANTED   │ slots, a power of two, │
+ *   │ the senders   │      │ of the         │      │        SELECTED │       SELECTED │ of which at most       │
+ *   │ SEEN_HEAD     │      │ receivers      │      │        EVENT    │       EVENT    │ `capacity` are full    │
+ *   │               │      │ SEEN_TAIL      │      │                 │                │                        │
+ *   └───────────────┴──────┴────────────────┴──────┴─────────────────┴────────────────┴────────────────────────┘
+ *     of one side     both   of one side      both   each on cache lines of its own
  *
  *   TAIL   values sent × 2, + 1 when closed        HEAD   values received        both counted modulo 2³⁰
  *   SEEN_… what the other side had when it was looked at last: read again only when that no longer does (Lamport's queue
@@ -35,18 +37,18 @@ import { decode, type Encoded, encode } from './values.js';
 import { block, checkMayBlock, promise, type Steps, type WaitOptions } from './waiting.js';
 
 const SEND = 0;
-const TAIL = 1;
-const SEEN_HEAD = 2;
-const RECEIVE = 16;
-const HEAD = 17;
-const SEEN_TAIL = 18;
+const SEEN_HEAD = 1;
+const TAIL = 16;
+const RECEIVE = 32;
+const SEEN_TAIL = 33;
+const HEAD = 48;
 /** Those who wait for a value, and those who wait for room. */
-const VALUE = 32;
-const ROOM = 48;
+const VALUE = 64;
+const ROOM = 80;
 const WANTED = 0;
 const SELECTED = 1;
 const EVENT = 2;
-const SLOTS = 64;
+const SLOTS = 96;
 
 /** HEAD and TAIL count modulo this, so that TAIL with its closed bit is a positive 32-bit number. */
 const POSITIONS = 1 << 30;

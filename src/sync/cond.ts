@@ -7,7 +7,7 @@
  *   └────────┘
  *
  *   wait     remembers the EVENT, unlocks, waits for another EVENT, locks
- *   signal   EVENT + 1, wakes the one that waits longest        broadcast   EVENT + 1, wakes all
+ *   signal   EVENT + 1, wakes one that waits                    broadcast   EVENT + 1, wakes all
  *
  * A signal between the unlocking and the waiting has changed the EVENT, so it is not lost.
  */
@@ -70,11 +70,13 @@ export class Cond extends Primitive<'cond'> {
       failure = { reason };
     }
     const before = yield* mutex.steps(blocking);
-    if (failure !== undefined) throw failure.reason;
+    // Nobody else would be told of a death that this one was told of. As after any wait that nobody ended, the caller waits
+    // again, and then comes to the failure.
+    if (failure !== undefined && before === 0) throw failure.reason;
     return before;
   }
 
-  /** Wakes the one that has waited longest, if any waits. Thread: any; never waits. */
+  /** Wakes one that waits, if any does; as a rule the one that has waited longest. Thread: any; never waits. */
   signal(): void {
     Atomics.add(this.cells, this.event, 1);
     Atomics.notify(this.cells, this.event, 1);

@@ -120,7 +120,8 @@ export class Context extends Primitive<'context'> implements Disposable {
     if (this.ends !== 0n) this.arm();
     const change = Atomics.waitAsync(this.cells, this.base + STATE, 0);
     if (change.async) change.value.then(this.look);
-    else queueMicrotask(this.look);
+    // The parent may have ended after it was looked at and before it was listened to.
+    if (!change.async || this.parent?.signal.aborted) queueMicrotask(this.look);
   }
 
   private arm(): void {

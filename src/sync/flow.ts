@@ -3,7 +3,8 @@
  * same lock again is told so instead of waiting for itself. Known for what runs inside `run…` only.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { DeadlockError } from './errors.js';
+import { ArgumentError, DeadlockError } from './errors.js';
+import type { Hold } from './hold.js';
 
 /** What is held: the cell of a lock, wherever it was opened; in a map, the key of an entry. */
 export interface Held {
@@ -29,5 +30,38 @@ export function checkNotHolding({ cells, index, key }: Held, message: string): v
     if (held.cells.buffer === cells.buffer && held.index === index && held.key === key) {
       throw new DeadlockError(message);
     }
+  }
+}
+
+/**
+ * Runs `fn` and gives the hold back.
+ * @throws {ArgumentError} `ERR_THREADGATE_SYNC_ARGUMENT` when `fn` returns a promise: it would go on without the lock
+ */
+export function runUnder<T>(hold: Hold, fn: (hold: Hold) => T, instead: string): T {
+  try {
+    return checkIsDone(fn(hold), instead);
+  } finally {
+    hold.unlock();
+  }
+}
+
+/** @throws {ArgumentError} `ERR_THREADGATE_SYNC_ARGUMENT` for a promise */
+export function checkIsDone<T>(result: T, instead: string): T {
+  if (!(result instanceof Promise)) return result;
+  throw new ArgumentError(
+    `the function must be done when it returns, not give a promise: await ${instead}()`,
+  );
+}
+
+/** Runs `fn` as the holder of `held`, awaits it, and gives the hold back. */
+export async function runUnderAsync<T>(
+  held: Held,
+  hold: Hold,
+  fn: (hold: Hold) => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await runHolding(held, () => fn(hold));
+  } finally {
+    hold.unlock();
   }
 }

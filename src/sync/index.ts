@@ -8,13 +8,14 @@ import { COND_CELLS, Cond } from './cond.js';
 import { CONTEXT_CELLS, Context, type ContextHandle, deadlineCell } from './context.js';
 import { COUNTER_CELLS, Counter } from './counter.js';
 import { ArgumentError } from './errors.js';
+import { mapCells } from './map-memory.js';
 import { Mutex } from './mutex.js';
 import { ONCE_CELLS, Once } from './once.js';
 import { checkWhole, FIRST_CELL, type Handle, type KindName } from './primitive.js';
 import { anonymous, type Block, type Blueprint, named } from './registry.js';
 import { RW_MUTEX_CELLS, RWMutex } from './rw-mutex.js';
 import { SEMAPHORE_CELLS, Semaphore } from './semaphore.js';
-import { mapCells, SharedMap } from './shared-map.js';
+import { SharedMap } from './shared-map.js';
 import { WAIT_GROUP_CELLS, WaitGroup } from './wait-group.js';
 
 export { arenaMemory, useArena } from './arena.js';
@@ -173,7 +174,7 @@ export interface SharedMapOptions {
 
 /**
  * A map that threads share: see {@link SharedMap}.
- * @param options the same for all who use the name; who gives none takes it as it is, if it is there
+ * @param options the same for all who use the name
  */
 export function sharedMap(options: SharedMapOptions): SharedMap;
 export function sharedMap(name: string, options: SharedMapOptions): SharedMap;

@@ -22,6 +22,8 @@ const ADDING = 2;
 const ACCOUNT_CELLS = 4;
 const MOST_ACCOUNTS = 256;
 const OPENING = 1 << 24;
+/** How often all accounts are gone through while others add to them. */
+const TRIES = 100;
 
 export const LEDGER_CELLS = ACCOUNT_CELLS * MOST_ACCOUNTS;
 
@@ -91,6 +93,16 @@ export class Ledger {
   takeOne(): boolean {
     const own = this.find(self);
     if (own !== -1 && this.takeFrom(own)) return true;
+    for (let i = 0; i < TRIES; i++) {
+      // Without an add in between accounts only become emptier, so what was seen empty was so all the time.
+      const before = this.adds();
+      if (this.takeAny()) return true;
+      if (before !== undefined && this.adds() === before) return false;
+    }
+    return false;
+  }
+
+  private takeAny(): boolean {
     for (let at = this.base; at < this.end; at += ACCOUNT_CELLS) {
       const owner = Atomics.load(this.cells, at + OWNER);
       if (owner === 0) return false;

@@ -1,7 +1,7 @@
 /**
  * Mutex: one at a time. Its body is one cell, drawn in lock.ts.
  */
-import { checkNotHolding, runHolding } from './flow.js';
+import { checkNotHolding, runUnder, runUnderAsync } from './flow.js';
 import { GIVE_BACK, Hold } from './hold.js';
 import { isMine, lockSteps, NOT_TAKEN, release, take } from './lock.js';
 import { type Handle, HEADER_CELLS } from './primitive.js';
@@ -53,7 +53,7 @@ export class Mutex {
   lock(options?: WaitOptions): Hold {
     checkMayBlock('lock');
     if (Atomics.compareExchange(this.cells, this.index, 0, self) === 0) return new Hold(this, 0, undefined);
-    return new Hold(this, 0, deathOf(block(lockSteps(this.cells, this.index, true), options)));
+    return new Hold(this, 0, deathOf(block(this.steps(true), options)));
   }
 
   /**
@@ -66,7 +66,7 @@ export class Mutex {
   async lockAsync(options?: WaitOptions): Promise<Hold> {
     if (Atomics.compareExchange(this.cells, this.index, 0, self) === 0) return new Hold(this, 0, undefined);
     checkNotHolding(this, 'lockAsync() inside runExclusiveAsync() of the same mutex waits for itself');
-    return new Hold(this, 0, deathOf(await promise(lockSteps(this.cells, this.index, false), options)));
+    return new Hold(this, 0, deathOf(await promise(this.steps(false), options)));
   }
 
   /** Locks if nobody has the lock. Never waits. Thread: any. @returns undefined when somebody has it */
@@ -86,7 +86,7 @@ export class Mutex {
 
   /** Locking as steps, for what is built on it. */
   steps(blocking: boolean): Steps<number> {
-    return lockSteps(this.cells, this.index, blocking);
+    return lockSteps(this.cells, this.index, blocking, 'the mutex');
   }
 
   [GIVE_BACK](): void {
@@ -98,23 +98,16 @@ export class Mutex {
     return isMine(this.cells, this.index);
   }
 
-  /** Runs `fn` under the lock. Thread: workers. Throws as `lock` does, or what `fn` throws. */
+  /**
+   * Runs `fn` under the lock. Thread: workers. Throws as `lock` does, or what `fn` throws.
+   * @throws {ArgumentError} `ERR_THREADGATE_SYNC_ARGUMENT` when `fn` returns a promise
+   */
   runExclusive<T>(fn: (hold: Hold) => T, options?: WaitOptions): T {
-    const hold = this.lock(options);
-    try {
-      return fn(hold);
-    } finally {
-      hold.unlock();
-    }
+    return runUnder(this.lock(options), fn, 'runExclusiveAsync');
   }
 
   /** Runs `fn` under the lock and awaits it. Thread: any. Rejects as `lockAsync` does, or with what `fn` throws. */
   async runExclusiveAsync<T>(fn: (hold: Hold) => T | Promise<T>, options?: WaitOptions): Promise<T> {
-    const hold = await this.lockAsync(options);
-    try {
-      return await runHolding(this, () => fn(hold));
-    } finally {
-      hold.unlock();
-    }
+    return await runUnderAsync(this, await this.lockAsync(options), fn);
   }
 }

@@ -13,7 +13,7 @@
  *   1 with a dead owner → 1 with the next
  */
 import { DeadlockError, OnceFailedError, type OwnerDiedError } from './errors.js';
-import { checkNotHolding, runHolding } from './flow.js';
+import { checkIsDone, checkNotHolding, runHolding } from './flow.js';
 import { HEADER_CELLS, Primitive } from './primitive.js';
 import { deathOf, isAlive, self } from './threads.js';
 import { block, checkMayBlock, promise, type Steps, type WaitOptions } from './waiting.js';
@@ -62,6 +62,7 @@ export class Once extends Primitive<'once'> {
    *
    * Thread: workers.
    * @param fn must return when it is done, not a promise. It is given the death of the thread that had begun, if any.
+   * @throws {ArgumentError} `ERR_THREADGATE_SYNC_ARGUMENT` when `fn` returns a promise; that counts as a failure
    * @throws what `fn` throws; elsewhere, where that is remembered, {OnceFailedError} `ERR_THREADGATE_SYNC_ONCE_FAILED`
    * @throws {MainThreadError} `ERR_THREADGATE_SYNC_MAIN_THREAD`
    * @throws {DeadlockError} `ERR_THREADGATE_SYNC_DEADLOCK` inside `fn`
@@ -73,7 +74,7 @@ export class Once extends Primitive<'once'> {
     const before = block(this.steps(true), options);
     if (before === ALREADY_DONE) return;
     try {
-      fn(deathOf(before));
+      checkIsDone(fn(deathOf(before)), 'doAsync');
     } catch (error) {
       this.fail(error, options);
       throw error;

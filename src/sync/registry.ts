@@ -1,8 +1,14 @@
 /**
  * From names to primitives, and from handles. The table of names is open addressing: from a name's hash on, the first free
- * cell or the one whose block has the name. Whoever needs a new one fills a block first and puts it into the table with
- * one compare-and-exchange; so nobody waits for anybody, not even for the main thread, and a thread that dies leaves at
- * most a block that nobody knows.
+ * cell or the one whose block has the name.
+ *
+ *   a name's cell   0 free  ·  1 −owner: that thread makes the block  ·  2 the block
+ *
+ *   0 → 1 → 2 whoever needs it first · 1 → 0 there is no room for it · 1 with a dead owner → 1 with the next
+ *
+ * Whoever comes while a block is made looks on for the microseconds that it takes: if each made one, all but one of them
+ * would be lost for ever. Nobody passes by such a cell, for it may be about to have their name. A thread that dies leaves
+ * at most a block that nobody knows; if nobody says that it died, others go on after MAKING_MS.
  */
 import { arena, MOST_NAMES, NAMES_CELL, NEXT_CELL } from './arena.js';
 import { FullError, NameError } from './errors.js';
@@ -16,9 +22,12 @@ import {
   NAME_BYTES_CELL,
   SECOND_CELL,
 } from './primitive.js';
+import { isAlive, self } from './threads.js';
 
 const LONGEST_NAME_BYTES = 512;
 const LINE_CELLS = 16;
+/** More than the largest block takes to be made, some milliseconds. */
+const MAKING_MS = 250;
 
 /** What a primitive is made of, before it is. */
 export interface Blueprint {
@@ -74,20 +83,33 @@ function fill(cells: Int32Array, at: number, blueprint: Blueprint, name: Uint8Ar
 export function named(name: string, blueprint: Blueprint): Block {
   const cells = arena();
   const bytes = checkName(name);
-  let made = 0;
+  const make = () => allocate(cells, blueprint, bytes);
   for (let i = 0; i < MOST_NAMES; i++) {
     const cell = NAMES_CELL + ((hashOf(bytes) + i) & (MOST_NAMES - 1));
-    let at = Atomics.load(cells, cell);
-    if (at === 0) {
-      if (made === 0) made = allocate(cells, blueprint, bytes);
-      at = Atomics.compareExchange(cells, cell, 0, made);
-      if (at === 0) return { cells, at: made };
-    }
+    const at = blockIn(cells, cell, make);
     if (!hasName(cells, at, bytes)) continue;
     checkSame(name, cells, at, blueprint);
     return { cells, at };
   }
   throw new FullError(`${MOST_NAMES} names are the most`);
+}
+
+/** The block of a name's cell; what `make` returns, if there is none. */
+function blockIn(cells: Int32Array, cell: number, make: () => number): number {
+  const began = performance.now();
+  for (;;) {
+    const at = Atomics.load(cells, cell);
+    if (at > 0) return at;
+    if (at < 0 && isAlive(-at) && performance.now() - began < MAKING_MS) continue;
+    if (Atomics.compareExchange(cells, cell, at, -self) !== at) continue;
+    let made = 0;
+    try {
+      made = make();
+    } finally {
+      // Nothing was made: it is free again. Somebody else has it by now only after MAKING_MS.
+      Atomics.compareExchange(cells, cell, -self, made);
+    }
+  }
 }
 
 function checkName(name: string): Uint8Array {

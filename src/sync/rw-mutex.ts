@@ -25,10 +25,11 @@
  * meanwhile are told.
  */
 import { DeadlockError, FullError, NotOwnerError } from './errors.js';
-import { checkNotHolding, type Held, runHolding } from './flow.js';
+import { checkNotHolding, runUnder, runUnderAsync } from './flow.js';
 import { GIVE_BACK, Hold } from './hold.js';
 import { isMine, lockSteps, NOT_TAKEN, release, take } from './lock.js';
 import { HEADER_CELLS, Primitive } from './primitive.js';
+import { suspect } from './suspicion.js';
 import { deathOf, isAlive, OWNER_MASK, self } from './threads.js';
 import { block, checkMayBlock, promise, type Steps, type WaitOptions } from './waiting.js';
 
@@ -49,6 +50,9 @@ const DRAINING = 1 << 24;
 
 /** Where threads begin to look for a free cell: each on a cache line of its own, as far as there are enough. */
 const FIRST_TRY = (self * 16) % MOST_READERS;
+
+const NO_CELL = -1;
+const LOCK_NAME = 'the lock';
 
 /** The token of a hold that writes; those that read have their cell's number. */
 const WRITING = -1;
@@ -108,9 +112,9 @@ export class RWMutex extends Primitive<'rwMutex'> {
     return undefined;
   }
 
-  /** Runs `fn` under the lock for writing. Thread: workers. Throws as `lock` does, or what `fn` throws. */
+  /** Runs `fn` under the lock for writing. Thread: workers. As that of Mutex. */
   runExclusive<T>(fn: (hold: Hold) => T, options?: WaitOptions): T {
-    return runUnder(this.lock(options), fn);
+    return runUnder(this.lock(options), fn, 'runExclusiveAsync');
   }
 
   /** Runs `fn` under the lock for writing, and awaits it. Thread: any. Rejects as `lockAsync`, or with what `fn` throws. */
@@ -124,12 +128,14 @@ export class RWMutex extends Primitive<'rwMutex'> {
 
   private *writeSteps(blocking: boolean): Steps<number> {
     const { cells, base } = this;
-    yield* lockSteps(cells, base + WRITE, blocking);
+    const began = performance.now();
+    yield* lockSteps(cells, base + WRITE, blocking, LOCK_NAME);
     this.announce();
     try {
       for (;;) {
         const drained = Atomics.load(cells, base + DRAINED);
         if (this.isDrained(blocking)) return this.beginWriting();
+        if (!blocking && this.readsItself(NO_CELL)) suspect(began, cells, base, LOCK_NAME);
         yield { cells, index: base + DRAINED, value: drained };
       }
     } catch (failure) {
@@ -253,9 +259,9 @@ export class RWMutex extends Primitive<'rwMutex'> {
     return this.enter();
   }
 
-  /** Runs `fn` under the lock for reading. Thread: workers. Throws as `readLock` does, or what `fn` throws. */
+  /** Runs `fn` under the lock for reading. Thread: workers. As that of Mutex. */
   runShared<T>(fn: (hold: Hold) => T, options?: WaitOptions): T {
-    return runUnder(this.readLock(options), fn);
+    return runUnder(this.readLock(options), fn, 'runSharedAsync');
   }
 
   /** Runs `fn` under the lock for reading, and awaits it. Thread: any. Rejects as `readLockAsync`, or with what `fn` throws. */
@@ -307,6 +313,7 @@ export class RWMutex extends Primitive<'rwMutex'> {
 
   private *readSteps(blocking: boolean): Steps<number> {
     const { cells, base } = this;
+    const began = performance.now();
     const index = this.claim(WANTS);
     try {
       for (;;) {
@@ -320,6 +327,7 @@ export class RWMutex extends Primitive<'rwMutex'> {
           continue;
         }
         if (blocking) this.checkNoDeadlock(index);
+        else if (this.writesItself() || this.readsItself(index)) suspect(began, cells, base, LOCK_NAME);
         yield { cells, index: base + PHASE, value: phase };
       }
     } catch (failure) {
@@ -329,15 +337,25 @@ export class RWMutex extends Primitive<'rwMutex'> {
   }
 
   private checkNoDeadlock(own: number): void {
-    const { cells, base } = this;
-    if ((Atomics.load(cells, base + WRITER) & OWNER_MASK) === self) {
+    if (this.writesItself()) {
       throw new DeadlockError('this thread holds the lock for writing, or waits for that');
     }
-    for (let index = base + READERS; index < base + RW_MUTEX_CELLS; index++) {
-      if (index !== own && Atomics.load(cells, index) === READS) {
-        throw new DeadlockError('this thread reads already, and a writer waits for it to stop');
-      }
+    if (this.readsItself(own)) {
+      throw new DeadlockError('this thread reads already, and a writer waits for it to stop');
     }
+  }
+
+  /** Whether this thread writes, or waits for that and would be the next. */
+  private writesItself(): boolean {
+    return (Atomics.load(this.cells, this.base + WRITER) & OWNER_MASK) === self;
+  }
+
+  /** Whether this thread reads, by other cells than this one. */
+  private readsItself(except: number): boolean {
+    for (let index = this.base + READERS; index < this.base + RW_MUTEX_CELLS; index++) {
+      if (index !== except && Atomics.load(this.cells, index) === READS) return true;
+    }
+    return false;
   }
 
   private leave(index: number): void {
@@ -370,21 +388,5 @@ export class RWMutex extends Primitive<'rwMutex'> {
     if (token === WRITING) this.unlock();
     else if (Atomics.load(this.cells, token) === READS) this.leave(token);
     else throw new NotOwnerError('this hold for reading was given back by readUnlock() already');
-  }
-}
-
-function runUnder<T>(hold: Hold, fn: (hold: Hold) => T): T {
-  try {
-    return fn(hold);
-  } finally {
-    hold.unlock();
-  }
-}
-
-async function runUnderAsync<T>(held: Held, hold: Hold, fn: (hold: Hold) => T | Promise<T>): Promise<T> {
-  try {
-    return await runHolding(held, () => fn(hold));
-  } finally {
-    hold.unlock();
   }
 }

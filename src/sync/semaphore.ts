@@ -80,13 +80,18 @@ export class Semaphore extends Primitive<'semaphore'> {
     return new Hold(this, n, undefined);
   }
 
-  /** Acquires n permits if they are free and nobody waits for some. Never waits. Thread: any. */
+  /**
+   * Acquires n permits if they are free and nobody waits for some. Never waits. Thread: any.
+   * @throws {FullError} `ERR_THREADGATE_SYNC_FULL` when 256 other threads that live use it
+   */
   tryAcquire(n = 1): Hold | undefined {
     this.check(n);
     const { cells, base } = this;
+    // Before the turn is taken: it throws when there are too many threads.
+    const account = this.ledger.account(self);
     if (take(cells, base + TURN) === NOT_TAKEN) return undefined;
     const enough = this.free >= n;
-    if (enough) Atomics.add(cells, this.ledger.account(self), n);
+    if (enough) Atomics.add(cells, account, n);
     release(cells, base + TURN);
     return enough ? new Hold(this, n, undefined) : undefined;
   }

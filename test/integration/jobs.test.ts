@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobResult, RunningGateway } from 'threadgate';
+import { mutex } from 'threadgate/sync';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../support/files.js';
 import { sharedGateway, startGateway } from '../support/gateway.js';
@@ -186,6 +187,20 @@ describe('gateway.run in a hook', () => {
 
 describe('gateway.run on the main thread', () => {
   const gateway = sharedGateway('run-jobs.mjs', { lanes: 1, jobThreads: 1, maxQueuedJobs: 2 });
+
+  test('of a job whose thread is ended, what it held of threadgate/sync goes to the next', async () => {
+    const cells = createCells();
+    const controller = new AbortController();
+    const data = { cells, name: 'held by a job' };
+    const job = gateway().run('lockAndSpin', data, { signal: controller.signal });
+    await begun(cells);
+    expect(mutex(data.name).tryLock()).toBeUndefined();
+    controller.abort();
+    expect(codeOf(await job)).toBe('ERR_THREADGATE_JOB_ABORTED');
+    const hold = await mutex(data.name).lockAsync({ timeout: 10_000 });
+    expect(hold.ownerDied).toMatchObject({ code: 'ERR_THREADGATE_SYNC_OWNER_DIED' });
+    hold.unlock();
+  });
 
   test('has the jobs of the app', async () => {
     expect(await gateway().run('double', 4)).toEqual({ ok: true, value: 8 });

@@ -5,6 +5,8 @@
  *   fast path                        Mutex.lock (src/sync/mutex.ts), take
  *   take_from                        takeFrom
  *   the loop around it               lockSteps; the spinning before is left out
+ *   kept, or overdue                 isKept: how much time has passed is left open, so a lock that was handed over may be
+ *                                    either; the time itself is left out of the word
  *   giving up                        the catch of lockSteps, stopStarving
  *   unlock                           release, releaseContended
  *   dying                            ownerDied (src/sync/threads.ts)
@@ -21,13 +23,13 @@
 
 byte word;
 bool dead[4];
-/* One thread may die. */
+/* One thread may die: inside, or with a wake-up in its hands. */
 bool mayDie = true;
 byte inside;
 
 proctype thread(byte me; byte rounds) {
   byte seen, next, marked;
-  bool slept, starving;
+  bool slept, starving, overdue;
 
   do
   :: rounds > 0 ->
@@ -45,8 +47,10 @@ proctype thread(byte me; byte rounds) {
 again:
     seen = word;
 take_from:
+    overdue = false;
     if
     :: OWNER(seen) == 0 && seen == STARVING && !slept -> goto not_taken
+    :: OWNER(seen) == 0 && seen == STARVING && !slept -> overdue = true
     :: OWNER(seen) != 0 && !dead[OWNER(seen)] -> goto not_taken
     :: else -> skip
     fi;
@@ -54,12 +58,12 @@ take_from:
       next = me | (seen & (WAITERS | STARVING));
 #ifndef BUG
       if
-      :: slept -> next = next | WAITERS
+      :: slept || overdue -> next = next | WAITERS
       :: else -> skip
       fi;
 #endif
       if
-      :: starving -> next = next & ~STARVING
+      :: starving || overdue -> next = next & ~STARVING
       :: else -> skip
       fi;
       if
@@ -73,6 +77,8 @@ not_taken:
     seen = word;
     if
     :: OWNER(seen) == 0 && (slept || seen != STARVING) -> goto again
+    :: OWNER(seen) == 0 && !slept && seen == STARVING -> goto again
+    :: OWNER(seen) == 0 && !slept && seen == STARVING -> skip
     :: else -> skip
     fi;
     /* A millisecond may have passed, or not. */
@@ -102,6 +108,13 @@ not_taken:
     :: true
     fi;
     wait_on(me, WORD, word, marked);
+    if
+    :: atomic { mayDie -> mayDie = false };
+      dead[me] = true;
+      looksAgain = true;
+      goto end
+    :: true
+    fi;
     slept = true;
     goto again;
 
@@ -111,7 +124,7 @@ give_up:
     :: starving ->
       atomic { seen = word; word = word & ~STARVING };
       if
-      :: seen == STARVING -> notify_one(WORD)
+      :: OWNER(seen) == 0 -> notify_one(WORD)
       :: else -> skip
       fi
     :: else -> skip

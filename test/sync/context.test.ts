@@ -1,6 +1,9 @@
 /** Context: one end for many threads. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { fresh, start, sync } from './threads.js';
 
 const CANCELLED = 'ERR_THREADGATE_SYNC_CANCELLED';
@@ -90,6 +93,24 @@ describe('on every thread that holds it', () => {
     const waiting = delay(60_000, undefined, { signal: context.signal });
     start(({ sync, argument }) => sync.open(argument).cancel(), context.handle);
     await expect(waiting).rejects.toMatchObject({ cause: { code: CANCELLED } });
+  });
+
+  test('the main thread cancels, a fetch on a worker ends', async () => {
+    const context = sync.context();
+    // Never answers.
+    const server = createServer(() => context.cancel()).listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const thread = start(
+      async ({ sync, argument: { handle, port } }) => {
+        const { signal } = sync.open(handle);
+        const error = await fetch(`http://127.0.0.1:${port}/`, { signal }).catch(error => error);
+        return (error as { code: string }).code;
+      },
+      { handle: context.handle, port },
+    );
+    expect(await thread.result).toBe(CANCELLED);
   });
 
   test('the deadline is the same everywhere', async () => {

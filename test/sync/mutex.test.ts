@@ -1,6 +1,8 @@
 /** Mutex, on real threads. */
-import { describe, expect, test } from 'vitest';
-import { fresh, relookNever, seed, start, sync } from './threads.js';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, test, vi } from 'vitest';
+import { fresh, relookNever, seed, start, suspectSoon, sync } from './threads.js';
 
 describe('on one thread', () => {
   test('a lock is held until it is unlocked', async () => {
@@ -78,6 +80,25 @@ describe('on one thread', () => {
     const name = fresh('mutex');
     const inside = sync.mutex(name).runExclusiveAsync(() => sync.mutex(name).lockAsync());
     await expect(inside).rejects.toMatchObject({ code: 'ERR_THREADGATE_SYNC_DEADLOCK' });
+  });
+
+  test('a promise that waits very long for what its own thread has is reason for one warning', async () => {
+    suspectSoon();
+    const mutex = sync.mutex();
+    const hold = await mutex.lockAsync();
+    const warning = once(process, 'warning');
+    const waiting = [mutex.lockAsync(), mutex.lockAsync()];
+    expect((await warning)[0]).toMatchObject({
+      code: 'THREADGATE_SYNC_SUSPECTED_DEADLOCK',
+      message: expect.stringContaining('the mutex that its own thread holds'),
+    });
+    const again = vi.fn();
+    process.on('warning', again);
+    hold.unlock();
+    for (const promise of waiting) (await promise).unlock();
+    await delay(1);
+    process.off('warning', again);
+    expect(again).not.toHaveBeenCalled();
   });
 
   test('a mutex may live in any cell of shared memory', async () => {
@@ -205,6 +226,28 @@ describe('across threads', () => {
     expect(code).toBe('ERR_THREADGATE_SYNC_DEADLOCK');
   });
 
+  test('a function that is not done when it returns is refused, under any lock', async () => {
+    const codes = await start(({ sync }) => {
+      const late = async () => {};
+      return [
+        () => sync.mutex().runExclusive(late),
+        () => sync.rwMutex().runExclusive(late),
+        () => sync.rwMutex().runShared(late),
+        () => sync.once().do(late),
+        () => sync.sharedMap({ bytes: 1024, entries: 1 }).update('a', late as never),
+      ].map(misuse => {
+        try {
+          misuse();
+          return 'nothing said';
+        } catch (error) {
+          return (error as { code: string }).code;
+        }
+      });
+    }).result;
+    const argument = 'ERR_THREADGATE_SYNC_ARGUMENT';
+    expect(codes).toEqual([argument, argument, argument, argument, 'ERR_THREADGATE_SYNC_VALUE']);
+  });
+
   test('who comes after the death of the owner has the lock and is told; the next one is not', async () => {
     const mutex = sync.mutex();
     const thread = start(({ sync, argument, say }) => {
@@ -221,6 +264,30 @@ describe('across threads', () => {
     const next = await mutex.lockAsync();
     expect(next.ownerDied).toBeUndefined();
     next.unlock();
+  });
+
+  test('a worker of a worker dies with it, and what it held goes to the next', async () => {
+    const name = fresh('mutex');
+    const url = new URL('../../dist/src/sync/index.js', import.meta.url).href;
+    const thread = start(
+      ({ sync, argument: { name, url }, say }) => {
+        const { Worker } = process.getBuiltinModule('node:worker_threads');
+        const code = `import('${url}').then(sync => {
+          sync.mutex('${name}').lock();
+          require('node:worker_threads').parentPort.postMessage('locked');
+          for (;;);
+        })`;
+        sync.register(new Worker(code, { eval: true })).once('message', say);
+        return new Promise(() => {});
+      },
+      { name, url },
+    );
+    await thread.said();
+    const waiting = sync.mutex(name).lockAsync();
+    await thread.kill();
+    const hold = await waiting;
+    expect(hold.ownerDied?.threadId).toBeGreaterThan(thread.id);
+    hold.unlock();
   });
 
   test('nobody starves: a thread that hardly ever lets go does not keep the others out', async () => {
@@ -243,6 +310,27 @@ describe('across threads', () => {
     await modest.result;
     sync.counter(`${name} stop`).set(1n);
     await greedy.result;
+  });
+
+  test('a thread that dies while it starves keeps nobody out, not even those who only try', async () => {
+    const mutex = sync.mutex();
+    const hold = await mutex.lockAsync();
+    const thread = start(({ sync, argument, say }) => {
+      say('waits');
+      sync.open(argument).lock();
+    }, mutex.handle);
+    await thread.said();
+    const STARVING = 1 << 25;
+    while ((Atomics.load(mutex.cells, mutex.index) & STARVING) === 0) await delay(1);
+    await thread.kill();
+    hold.unlock();
+    let got = mutex.tryLock();
+    while (got === undefined) {
+      await delay(1);
+      got = mutex.tryLock();
+    }
+    got.unlock();
+    expect(Atomics.load(mutex.cells, mutex.index)).toBe(0);
   });
 
   test(`two counters under it never differ, with every manner of locking (TEST_SEED=${seed})`, async () => {

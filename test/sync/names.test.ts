@@ -39,6 +39,32 @@ describe('a name', () => {
   });
 });
 
+test('of what several threads need first at the same time one is made, and no memory is lost', async () => {
+  const options = { bytes: 1024, entries: 20_000 };
+  const NEXT_CELL = 0;
+  const used = () => Atomics.load(new Int32Array(sync.arenaMemory()), NEXT_CELL);
+  const before = used();
+  sync.sharedMap(fresh('a map'), options);
+  const cells = used() - before;
+  const names = Array.from({ length: 30 }, () => fresh('a map'));
+  const memory = new SharedArrayBuffer(names.length * 4);
+  const threads = [0, 1].map(() =>
+    start(
+      ({ sync, argument: { names, options, memory } }) => {
+        const arrived = new Int32Array(memory);
+        for (const [i, name] of names.entries()) {
+          Atomics.add(arrived, i, 1);
+          while (Atomics.load(arrived, i) < 2);
+          sync.sharedMap(name, options);
+        }
+      },
+      { names, options, memory },
+    ),
+  );
+  await Promise.all(threads.map(thread => thread.result));
+  expect(used() - before).toBe(cells * (1 + names.length));
+});
+
 test('an arena that is full says so and stays usable', () => {
   const name = fresh('big');
   expect(() => sync.channel(name, { capacity: 2 ** 20, maxBytes: 1024 })).toThrow(

@@ -125,22 +125,30 @@ describe('a cond', () => {
     relookNever();
     const lock = sync.mutex();
     const changed = sync.cond();
-    const woken: number[] = [];
+    const through: number[] = [];
+    let tickets = 0;
     const waiting = [0, 1, 2].map(async i => {
       const hold = await lock.lockAsync();
-      await changed.waitAsync(lock);
+      while (tickets === 0) await changed.waitAsync(lock);
       expect(lock.isMine).toBe(true);
-      woken.push(i);
+      tickets--;
+      through.push(i);
       hold.unlock();
     });
     // All three wait: each has had the lock and let go of it.
     for (let i = 0; i < 3; i++) (await lock.lockAsync()).unlock();
+    const give = (count: number) =>
+      lock.runExclusiveAsync(() => {
+        tickets = count;
+      });
+    await give(1);
     changed.signal();
-    await waiting[0];
-    expect(woken).toEqual([0]);
+    await Promise.race(waiting);
+    expect(through).toHaveLength(1);
+    await give(2);
     changed.broadcast();
     await Promise.all(waiting);
-    expect(woken.sort()).toEqual([0, 1, 2]);
+    expect(through.sort()).toEqual([0, 1, 2]);
   });
 
   test('needs the mutex, and has it again after a timeout', async () => {
@@ -152,6 +160,25 @@ describe('a cond', () => {
       code: 'ERR_THREADGATE_SYNC_TIMEOUT',
     });
     expect(lock.isMine).toBe(true);
+  });
+
+  test('a wait that is ended tells of a death that nobody else would be told of', async () => {
+    const lock = sync.mutex();
+    const hold = await lock.lockAsync();
+    const thread = start(({ sync, argument, say }) => {
+      say('ready');
+      sync.open(argument).lock();
+      say('locked');
+      for (;;);
+    }, lock.handle);
+    await thread.said();
+    const controller = new AbortController();
+    const waiting = sync.cond().waitAsync(lock, { signal: controller.signal });
+    await thread.said();
+    controller.abort();
+    await thread.kill();
+    expect((await waiting)?.threadId).toBe(thread.id);
+    hold.unlock();
   });
 
   test('a wait ends after the death of a thread: that may have been the one to signal', async () => {

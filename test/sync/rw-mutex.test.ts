@@ -1,6 +1,8 @@
 /** RWMutex, on real threads. */
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { fresh, relookNever, seed, start, sync } from './threads.js';
+import { fresh, relookNever, seed, start, suspectSoon, sync } from './threads.js';
 
 const DEADLOCK = 'ERR_THREADGATE_SYNC_DEADLOCK';
 const NOT_OWNER = 'ERR_THREADGATE_SYNC_NOT_OWNER';
@@ -80,6 +82,35 @@ describe('on one thread', () => {
       code: DEADLOCK,
     });
     expect(await lock.runExclusiveAsync(() => 1)).toBe(1);
+  });
+
+  test('an upgrade by hand, and reading again while a writer waits, are reason for a warning', async () => {
+    suspectSoon();
+    const lock = sync.rwMutex();
+    const reading = await lock.readLockAsync();
+    const upgrading = once(process, 'warning');
+    const writing = lock.lockAsync();
+    expect((await upgrading)[0]).toMatchObject({ code: 'THREADGATE_SYNC_SUSPECTED_DEADLOCK' });
+    reading.unlock();
+    (await writing).unlock();
+
+    const other = sync.rwMutex();
+    const first = await other.readLockAsync();
+    const writer = start(({ sync, argument, say }) => {
+      say('waits');
+      sync.open(argument).lock().unlock();
+    }, other.handle);
+    await writer.said();
+    for (let hold = other.tryReadLock(); hold !== undefined; hold = other.tryReadLock()) {
+      hold.unlock();
+      await delay(1);
+    }
+    const again = once(process, 'warning');
+    const second = other.readLockAsync();
+    expect((await again)[0]).toMatchObject({ code: 'THREADGATE_SYNC_SUSPECTED_DEADLOCK' });
+    first.unlock();
+    (await second).unlock();
+    await writer.result;
   });
 
   test('more than 256 read holds are an error', async () => {

@@ -1,5 +1,6 @@
 /** SharedMap, on real threads. */
 import { describe, expect, test } from 'vitest';
+import { hashOf } from '../../dist/src/sync/map-memory.js';
 import { Random } from '../support/random.js';
 import { fresh, relookNever, seed, start, sync } from './threads.js';
 
@@ -93,6 +94,19 @@ describe('on one thread', () => {
     expect([...map.keys()]).toEqual(['b']);
   });
 
+  test('keys are strings of any length', async () => {
+    const map = sync.sharedMap({ bytes: 2 ** 20, entries: 4 });
+    const long = 'ключ'.repeat(50_000);
+    await map.setAsync(long, Buffer.from('1'));
+    await map.setAsync('lone \ud800', Buffer.from('2'));
+    expect([...map.keys()].sort()).toEqual(['lone \ud800', long].sort());
+    const refused = expect.objectContaining({ code: 'ERR_THREADGATE_SYNC_ARGUMENT' });
+    expect(() => map.get(5 as never)).toThrow(refused);
+    await expect(map.setAsync(undefined as never, Buffer.from('3'))).rejects.toEqual(refused);
+    await expect(map.deleteAsync({} as never)).rejects.toEqual(refused);
+    expect(map.size).toBe(2);
+  });
+
   test(`does what a Map does, whatever the sizes (TEST_SEED=${seed})`, async () => {
     const random = new Random(seed);
     const map = sync.sharedMap({ bytes: 64 * 1024, entries: 50 });
@@ -170,6 +184,57 @@ describe('across threads', () => {
     expect(died).toBe(thread.id);
   });
 
+  test('an entry that a dead thread left without a value can be used again, also when that made room', async () => {
+    const map = sync.sharedMap({ bytes: 2048, entries: 4 });
+    const thread = start(({ sync, argument, say }) => {
+      sync.open(argument).update('dead '.repeat(100), () => {
+        say('updates');
+        for (;;);
+      });
+    }, map.handle);
+    await thread.said();
+    await thread.kill();
+    await map.setAsync('a', Buffer.alloc(900));
+    // Its key alone has no room but that of the dead one's.
+    await expect(map.setAsync('b'.repeat(300), Buffer.alloc(900))).rejects.toMatchObject({ code: FULL });
+    await map.deleteAsync('a');
+    for (const key of ['1', '2', '3', '4']) await map.setAsync(key, Buffer.from(key));
+    expect(map.size).toBe(4);
+  });
+
+  test('a key that stays is always found, whatever comes and goes in its chain', async () => {
+    // Of the 16 chains, the one that the first key is on; it is the last one there.
+    const keys = Array.from({ length: 500 }, (_, i) => `key ${i}`);
+    const chain = (key: string) => hashOf(key) & 15;
+    const [stays, ...others] = keys.filter(key => chain(key) === chain(keys[0] as string)).slice(0, 14);
+    const map = sync.sharedMap({ bytes: 8192, entries: 16 });
+    await map.setAsync(stays as string, Buffer.from('here'));
+    const context = sync.context();
+    const churning = start(
+      ({ sync, argument: { handle, ends, others } }) => {
+        const map = sync.open(handle);
+        const context = sync.open(ends);
+        while (!context.isDone) {
+          for (const key of others) map.set(key, new Uint8Array(0));
+          for (const key of others) map.delete(key);
+        }
+      },
+      { handle: map.handle, ends: context.handle, others },
+    );
+    const missed = await start(
+      ({ sync, argument: { handle, stays } }) => {
+        const map = sync.open(handle);
+        let missed = 0;
+        for (let i = 0; i < 1_000_000; i++) if (map.get(stays as string) === undefined) missed++;
+        return missed;
+      },
+      { handle: map.handle, stays },
+    ).result;
+    context.cancel();
+    await churning.result;
+    expect(missed).toBe(0);
+  });
+
   test(`no reader ever sees half a value or another key's (TEST_SEED=${seed})`, async () => {
     relookNever();
     const name = fresh('map');
@@ -225,6 +290,41 @@ describe('across threads', () => {
     for (const key of [...map.keys()]) await map.deleteAsync(key);
     expect(map.size).toBe(0);
     expect(await room(map, 4000)).toBeGreaterThanOrEqual((await room(sync.sharedMap(options), 4000)) - 1);
+  });
+
+  test(`no entry is lost or used twice where there are more keys than entries (TEST_SEED=${seed})`, async () => {
+    relookNever();
+    const map = sync.sharedMap({ bytes: 1024, entries: 3 });
+    const threads = [0, 1, 2].map(() =>
+      start(async ({ sync, argument, random }) => {
+        const map = sync.open(argument);
+        const refused = ['ERR_THREADGATE_SYNC_FULL', 'ERR_THREADGATE_SYNC_TIMEOUT', 'not now'];
+        for (let i = 0; i < 20_000; i++) {
+          const key = 'key'.repeat(random.between(1, 20));
+          const value = new Uint8Array(random.between(0, 300));
+          const chosen = random.next();
+          try {
+            if (chosen < 0.4) map.delete(key);
+            else if (chosen < 0.7) map.set(key, value);
+            else if (chosen < 0.8) map.set(key, value, { timeout: 0 });
+            else if (chosen < 0.85) await map.setAsync(key, value, { timeout: 0 });
+            else {
+              map.update(key, () => {
+                if (random.chance(0.3)) throw Object.assign(new Error('not now'), { code: 'not now' });
+                return random.chance(0.5) ? value : undefined;
+              });
+            }
+          } catch (error) {
+            if (!refused.includes((error as { code: string }).code)) throw error;
+          }
+        }
+      }, map.handle),
+    );
+    await Promise.all(threads.map(thread => thread.result));
+    for (const key of [...map.keys()]) await map.deleteAsync(key);
+    expect(map.size).toBe(0);
+    for (const key of ['1', '2', '3']) await map.setAsync(key, Buffer.alloc(200));
+    expect([...map.keys()].sort()).toEqual(['1', '2', '3']);
   });
 
   test('updates of one entry by many threads all count', async () => {

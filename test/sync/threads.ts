@@ -91,13 +91,25 @@ export function fresh(what: string): string {
 }
 let named = 0;
 
+/** Cells of the arena that tests change; see src/sync/arena.ts. */
+const Setting = { relookMs: 2, suspectMs: 3 };
+
+function set(setting: number, milliseconds: number): void {
+  const cells = new Int32Array(sync.arenaMemory());
+  const before = Atomics.exchange(cells, setting, milliseconds);
+  onTestFinished(() => {
+    Atomics.store(cells, setting, before);
+  });
+}
+
 /** Makes waiting threads rely on being woken: a lost wake-up is then a test that hangs. */
 export function relookNever(): void {
-  const cells = new Int32Array(sync.arenaMemory());
-  const before = Atomics.exchange(cells, 2, 2 ** 30);
-  onTestFinished(() => {
-    Atomics.store(cells, 2, before);
-  });
+  set(Setting.relookMs, 2 ** 30);
+}
+
+/** A promise that waits for its own thread is suspicious when it looks again, after a second. */
+export function suspectSoon(): void {
+  set(Setting.suspectMs, 1);
 }
 
 export { sync };

@@ -108,6 +108,22 @@ describe('a wait group', () => {
   });
 });
 
+test('who adds before it is done is never told that there is nothing to be done', async () => {
+  const name = fresh('group');
+  const threads = [0, 1, 2].map(() =>
+    start(({ sync, argument: name, random }) => {
+      const group = sync.waitGroup(name);
+      // In the accounts of three others, which each goes through from the first on.
+      for (let i = 0; i < 100_000; i++) {
+        group.add(1, 2 ** 20 + random.between(0, 2));
+        group.done();
+      }
+    }, name),
+  );
+  await Promise.all(threads.map(thread => thread.result));
+  expect(sync.waitGroup(name).count).toBe(0);
+});
+
 describe('a semaphore', () => {
   test('gives out so many permits and no more', async () => {
     relookNever();
@@ -156,6 +172,19 @@ describe('a semaphore', () => {
       }
     }).result;
     expect(code).toBe('ERR_THREADGATE_SYNC_DEADLOCK');
+  });
+
+  test('one thread too many is told so, and leaves it to the others', () => {
+    const semaphore = sync.semaphore(2);
+    const { memory } = semaphore.handle;
+    // The ledger full of accounts of other threads, none of them dead: see semaphore.ts and ledger.ts.
+    const accounts = new Int32Array(memory, (16 + 32) * 4);
+    for (let i = 0; i < 256; i++) accounts[i * 4] = 2 ** 20 + i;
+    const full = expect.objectContaining({ code: 'ERR_THREADGATE_SYNC_FULL' });
+    expect(() => semaphore.tryAcquire()).toThrow(full);
+    accounts[0] = 0;
+    semaphore.tryAcquire(2)?.unlock();
+    expect(semaphore.free).toBe(2);
   });
 
   test('a wait that ends early leaves the others theirs', async () => {

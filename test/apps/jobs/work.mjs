@@ -1,6 +1,7 @@
 /** Jobs under test. Cells are Int32Arrays on shared memory: [0] counts those that have begun, [1] lets them go. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
+import { mutex } from 'threadgate/sync';
 
 export const constant = 42;
 
@@ -47,6 +48,12 @@ export function fail() {
 
 export async function reject() {
   throw 'a string';
+}
+
+/** Takes a lock and keeps its thread busy until that is ended. */
+export function lockAndSpin({ cells, name }) {
+  mutex(name).lock();
+  spin(cells);
 }
 
 export function exit() {
