@@ -32,14 +32,6 @@ export class LaneGateway implements Gateway, PeerHost {
     return this.ending.signal;
   }
 
-  /** Calls back once those who look at the signal have heard that the gateway ends, and have done what they do at once. */
-  whenEndIsKnown(then: () => void): void {
-    const { isDone, signal } = this.ending;
-    if (!isDone) then();
-    else if (signal.aborted) setImmediate(then);
-    else signal.addEventListener('abort', () => setImmediate(then), { once: true });
-  }
-
   publish(topic: string, data: unknown, options?: PublishOptions): void {
     publish(this.outbox, topic, data, options, options?.namespace);
   }

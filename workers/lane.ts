@@ -66,7 +66,8 @@ function serve(
       request: request => port.postMessage({ type: 'job', request } satisfies LaneMessage, [request.port]),
       aborted: id => post({ type: 'jobAborted', id }),
     });
-    const gateway = new LaneGateway(task.lane, directory, outbox, log, jobs, open(task.ending));
+    const ending = open(task.ending);
+    const gateway = new LaneGateway(task.lane, directory, outbox, log, jobs, ending);
     /** What to do once nothing is under way, or time is up. */
     let whenSettled: { unsettled(): number; then(): void; deadline: NodeJS.Timeout } | undefined;
 
@@ -118,13 +119,14 @@ function serve(
     const obey = (command: LaneCommand): void => {
       switch (command.type) {
         case 'stop':
-          settleWithin(
-            command.withinMs,
-            () => dispatcher.unfinished + http.unsettled,
-            () => gateway.whenEndIsKnown(end),
-          );
-          // What main published before it said stop is in the ring.
-          dispatcher.wake();
+          // The end of the gateway's signal comes by another way than this message, and may not be here yet. Who listens
+          // to it has its turn first.
+          ending.look();
+          setImmediate(() => {
+            settleWithin(command.withinMs, () => dispatcher.unfinished + http.unsettled, end);
+            // What main published before it said stop is in the ring.
+            dispatcher.wake();
+          });
           break;
         case 'handOver':
           dispatcher.stop();
