@@ -284,6 +284,13 @@ export interface Gateway {
 /** The default export of an app's module. Every lane imports that module for itself. */
 export interface App {
   websocket?: Partial<Hooks>;
+  /**
+   * Threadgate only: called once on every lane, before it takes anything: for work of the lane's own beside serving
+   * (`gateway.signal` ends it), and for what has to be there first. It is waited for; a throw or a rejection counts as a
+   * failure of the import. Lanes that come later (one died, the code is replaced) call it as well, and while a lane is
+   * replaced two of them run: what only one may do takes a `mutex` of threadgate/sync with a name.
+   */
+  start?(gateway: Gateway): MaybePromise<void>;
   /** Takes every HTTP request that is no WebSocket upgrade. Without it they are answered with 404. */
   fetch?(request: Request, gateway: Gateway): MaybePromise<Response>;
   /**

@@ -50,7 +50,7 @@ export async function lane(task: LaneTask): Promise<void> {
   clearInterval(heartbeat);
 }
 
-/** Runs until the main thread says so and what was under way has settled, or its time is up. */
+/** Has the app start, and then runs until the main thread says so and what was under way has settled, or its time is up. */
 function serve(
   task: LaneTask,
   app: App,
@@ -122,7 +122,8 @@ function serve(
           // The end of the gateway's signal comes by another way than this message, and may not be here yet. Who listens
           // to it has its turn first.
           ending.look();
-          setImmediate(() => {
+          setImmediate(async () => {
+            await started;
             settleWithin(command.withinMs, () => dispatcher.unfinished + http.unsettled, end);
             // What main published before it said stop is in the ring.
             dispatcher.wake();
@@ -146,9 +147,19 @@ function serve(
       if (message === WAKE) dispatcher.wake();
       else obey(message);
     });
-    // The ring may have been filled before the port was listened on: nobody wakes a lane that is not asleep.
-    post({ type: 'ready', hooks: hooksOf(app), threadId, jobs: jobsModule(app, task.app) });
-    dispatcher.wake();
+    const start = async (): Promise<void> => {
+      try {
+        await app.start?.(gateway);
+      } catch (error) {
+        post({ type: 'failed', reason: 'start', error: toWireError(error) });
+        end();
+        return;
+      }
+      post({ type: 'ready', hooks: hooksOf(app), threadId, jobs: jobsModule(app, task.app) });
+      // The ring may have been filled before: nobody wakes a lane that is not asleep.
+      dispatcher.wake();
+    };
+    const started = start();
   });
 }
 
@@ -178,6 +189,9 @@ async function importApp(url: string): Promise<App> {
   }
   if (app.fetch !== undefined && typeof app.fetch !== 'function') {
     throw new UnusableExports(`'fetch' of the app '${path}' is no function`);
+  }
+  if (app.start !== undefined && typeof app.start !== 'function') {
+    throw new UnusableExports(`'start' of the app '${path}' is no function`);
   }
   checkJobs(app, url);
   return app;

@@ -53,12 +53,8 @@ const unpack = bytes => (bytes === undefined ? { version: 0 } : deserialize(byte
 
 // ---- Fetching: on one lane --------------------------------------------------------------------------------------
 
-let begun = false;
-
-/** An app meets its gateway in its hooks, so a lane is ready to fetch from its first one on. @param {Gateway} gateway */
-function begin(gateway) {
-  if (begun) return;
-  begun = true;
+/** Each lane stands in line to be the one that fetches. @param {Gateway} gateway */
+function start(gateway) {
   const ending = context(); // ends with the gateway, and with it all that is under way
   gateway.signal.addEventListener('abort', () => ending.cancel());
   fetching
@@ -202,21 +198,20 @@ for (const name of readdirSync(modules)) {
 
 /** @type {import('threadgate').App} */
 export default {
+  start,
+
   websocket: {
     open(peer) {
-      begin(peer.gateway);
       peer.subscribe(TOPIC);
       // Once the client has this, its subscription is in force: so nothing falls between the list and the changes.
       peer.send({ type: 'subscribed' });
     },
-    resume: peer => begin(peer.gateway),
     message(peer) {
       peer.send({ type: 'list', cameras: sources.map(({ name }) => describe(name)) });
     },
   },
 
-  async fetch(request, gateway) {
-    begin(gateway);
+  async fetch(request) {
     const { pathname } = new URL(request.url);
     const name = paths.get(pathname);
     if (name !== undefined) return servePicture(request, name);

@@ -38,12 +38,9 @@ const pack = value => Buffer.from(JSON.stringify(value));
 // ---- To the house: on one lane ----------------------------------------------------------------------------------
 
 const connection = mutex('auction: who has the connection');
-let begun = false;
 
-/** An app meets its gateway in its hooks, so a lane is ready to connect from its first one on. @param {Gateway} gateway */
-function begin(gateway) {
-  if (begun) return;
-  begun = true;
+/** Each lane stands in line to be the one that connects. @param {Gateway} gateway */
+function start(gateway) {
   const { signal } = gateway;
   connection
     .runExclusiveAsync(() => relay(gateway), { signal })
@@ -121,15 +118,15 @@ for (const name of readdirSync(modules)) {
 
 /** @type {import('threadgate').App} */
 export default {
+  start,
+
   websocket: {
     open(peer) {
-      begin(peer.gateway);
       peer.subscribe(EVERYBODY);
       peer.subscribe(onlyFor(peer.id));
       // Once the client has this, its subscription is in force: so nothing falls between the lots and what changes.
       peer.send({ type: 'subscribed', id: peer.id });
     },
-    resume: peer => begin(peer.gateway),
     message(peer, message) {
       /** @type {unknown} */
       let event;
@@ -144,8 +141,7 @@ export default {
     },
   },
 
-  async fetch(request, gateway) {
-    begin(gateway);
+  async fetch(request) {
     const { pathname } = new URL(request.url);
     const file = files.get(pathname);
     if (file === undefined) return new Response('Not found', { status: 404 });

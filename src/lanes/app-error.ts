@@ -6,12 +6,18 @@ export function appError(message: Extract<LaneMessage, { type: 'failed' }>): App
   const cause = new Error(message.error.message);
   cause.name = message.error.name;
   if (message.error.stack !== undefined) cause.stack = message.error.stack;
-  return new AppError(
-    message.reason === 'import'
-      ? `the app failed while it was imported: ${message.error.name}: ${inOneLine(message.error)}`
-      : message.error.message,
-    { cause },
-  );
+  return new AppError(sentence(message), { cause });
+}
+
+function sentence({ reason, error }: Extract<LaneMessage, { type: 'failed' }>): string {
+  switch (reason) {
+    case 'import':
+      return `the app failed while it was imported: ${error.name}: ${inOneLine(error)}`;
+    case 'start':
+      return `the app's 'start' failed: ${error.name}: ${inOneLine(error)}`;
+    case 'exports':
+      return error.message;
+  }
 }
 
 /** The message's first line, and where it came from. The rest is in the cause. */

@@ -36,7 +36,7 @@ export const ROOM = -1;
 /** Lane to main, besides ROOM and announcements. */
 export type LaneMessage =
   | { type: 'ready'; hooks: number; threadId: number; jobs: string | undefined }
-  | { type: 'failed'; reason: 'import' | 'exports'; error: WireError }
+  | { type: 'failed'; reason: 'import' | 'exports' | 'start'; error: WireError }
   | { type: 'batch'; index: number; memory: SharedArrayBuffer }
   | { type: 'batchDropped'; index: number }
   | { type: 'park'; index: number; memory: SharedArrayBuffer }

@@ -59,6 +59,14 @@ async function change(client: Client, name: string, looks: (camera: Camera) => b
   }
 }
 
+/** A client, and a camera as it is once it has a picture. */
+async function subscribeTo(port: number, name: string): Promise<{ client: Client; first: Camera }> {
+  const { client, list } = await subscribe(port);
+  const hasPicture = ({ etag }: Camera): boolean => etag !== undefined;
+  const known = list.find(camera => camera.name === name && hasPicture(camera));
+  return { client, first: known ?? (await change(client, name, hasPicture)) };
+}
+
 const get = (port: number, path: string, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(`http://127.0.0.1:${port}/pictures${path}`, { headers });
 
@@ -67,8 +75,7 @@ describe('pictures', () => {
     const sources = await startSources();
     sources.shows('/a', 'first');
     const { port } = await start(environment(sources, ['/a']));
-    const { client } = await subscribe(port);
-    const first = await change(client, 'a', ({ etag }) => etag !== undefined);
+    const { client, first } = await subscribeTo(port, 'a');
     for (const lane of [0, 1, 2, 3]) {
       const response = await get(port, '/a');
       expect(response.status, `request ${lane}`).toBe(200);
@@ -190,8 +197,7 @@ test('goes on fetching when its code is replaced', async () => {
   const sources = await startSources();
   sources.shows('/a', 'before');
   const { child, port } = await start(environment(sources, ['/a']));
-  const { client } = await subscribe(port);
-  const before = await change(client, 'a', ({ etag }) => etag !== undefined);
+  const { client, first: before } = await subscribeTo(port, 'a');
   child.kill('SIGHUP');
   await child.logged('reloaded');
   sources.shows('/a', 'after');
