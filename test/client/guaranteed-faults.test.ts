@@ -48,7 +48,7 @@ describe('1,000 guaranteed messages there and 2,000 back, over a network that fa
     stall(proxy, random);
     await client.run(MESSAGES - 1);
     await client.answered();
-    client.check({ mayMiss: false });
+    client.check({ inMemory: false });
     const { wrong, gaps, late, sent, refused } = client;
     expect({ wrong, gaps, late, sent, refused: refused.size }, `seed ${seed}`).toEqual({
       wrong: undefined,
