@@ -101,12 +101,10 @@ export class GuaranteedClient {
     const places = new Map(due.map((text, place) => [text, place]));
     let at = 0;
     for (const answer of this.#answers) {
-      const isAgain = answer.endsWith(' again');
-      if (isAgain) this.again++;
+      if (answer.endsWith(' again')) this.again++;
       const place = places.get(answer.replace(' again', ''));
-      const isOff =
-        place !== at && !(inMemory && this.gaps > 0 && place !== undefined && (place > at || isAgain));
-      if (place === undefined || isOff) {
+      const isSaid = inMemory && this.gaps > 0 && (Number(place) > at || /^began \d+ again$/.test(answer));
+      if (place === undefined || (place !== at && !isSaid)) {
         this.wrong ??= `'${answer}' came where '${due[at]}' was due`;
         return;
       }
