@@ -244,6 +244,11 @@ export interface Gateway {
   readonly peers: Set<Peer>;
   readonly log: Log;
   /**
+   * What `createGateway` was given as `data`: this lane's own copy, where shared memory, and with it what a `handle` of
+   * threadgate/sync stands for, is the same for all. Undefined for none.
+   */
+  readonly data: unknown;
+  /**
    * Aborted, on every lane, when the gateway ends: once all that was in flight is finished, or the time for that is up.
    * For what an app does by itself: `fetch(url, { signal: gateway.signal })`, tickers, reading loops.
    */

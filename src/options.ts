@@ -23,6 +23,15 @@ const closeReason = z
     `must have at most ${LONGEST_REASON_BYTES} bytes`,
   );
 
+function isCloneable(value: unknown): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const optionsSchema = z.strictObject({
   /** The app's module: a path (relative to the working directory) or a file: URL. */
   app: z.union([z.string().min(1), z.instanceof(URL)]),
@@ -124,6 +133,11 @@ export const optionsSchema = z.strictObject({
    * A folder of this process alone, where sessions are kept so that they outlive it. Default: none, sessions are in memory.
    */
   sessionDir: z.string().min(1).optional(),
+  /**
+   * Anything that can be cloned: `gateway.data` on every lane, for settings and for handles of threadgate/sync. Default:
+   * undefined.
+   */
+  data: z.unknown().refine(isCloneable, 'it must be what structuredClone takes').optional(),
   /** A pino logger to write to. Default: one of the gateway's own, to stdout, with `logLevel`. */
   logger: z
     .custom<Logger>(

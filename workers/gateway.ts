@@ -23,6 +23,7 @@ export class LaneGateway implements Gateway, PeerHost {
     readonly log: Log,
     private readonly jobs: JobCalls,
     private readonly ending: Context,
+    readonly data: unknown,
   ) {
     this.byConnection = new Peers(this);
     this.peers = new PeerSet(directory, this.byConnection, undefined);

@@ -67,7 +67,7 @@ function serve(
       aborted: id => post({ type: 'jobAborted', id }),
     });
     const ending = open(task.ending);
-    const gateway = new LaneGateway(task.lane, directory, outbox, log, jobs, ending);
+    const gateway = new LaneGateway(task.lane, directory, outbox, log, jobs, ending, task.data);
     /** What to do once nothing is under way, or time is up. */
     let whenSettled: { unsettled(): number; then(): void; deadline: NodeJS.Timeout } | undefined;
 

@@ -41,10 +41,7 @@ const paths = new Map(sources.map(({ name }) => [`/pictures/${encodeURIComponent
 // By name, and for all lanes. Each entry has its own lock; readers wait for none. The sizes stay, though the list of
 // sources may change by a reload.
 const cameras = sharedMap('cameras', { bytes: 2 ** 18, entries: 1024 });
-// One lane after the other: each that makes it at the same time takes memory for it, though one of them is used.
-const pictures = mutex('cameras: making').runExclusive(() =>
-  sharedMap('cameras: pictures', { bytes: 32 * 2 ** 20, entries: 1024 }),
-);
+const pictures = sharedMap('cameras: pictures', { bytes: 32 * 2 ** 20, entries: 1024 });
 
 // With names, so that what a lane held of them is given back when it dies.
 const fetching = mutex('cameras: who fetches');

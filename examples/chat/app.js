@@ -11,7 +11,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { FullError, mutex, sharedMap } from 'threadgate/sync';
+import { FullError, sharedMap } from 'threadgate/sync';
 
 /** @typedef {import('threadgate').Peer} Peer */
 /** @typedef {{ type: 'line', id: string, name: string, text: string, time: number }} Line */
@@ -23,13 +23,8 @@ const NAME_LIMIT = 40;
 
 // ---- The history ------------------------------------------------------------------------------------------------
 
-/**
- * The last lines of each room, oldest first, as JSON. What does not fit drives out the room that was silent longest.
- * Made by one lane after the other: each that makes it at the same time takes memory for it, though one of them is used.
- */
-const history = mutex('chat: making').runExclusive(() =>
-  sharedMap('chat history', { bytes: 4 * 2 ** 20, entries: 256 }),
-);
+/** The last lines of each room, oldest first, as JSON. What does not fit drives out the room that was silent longest. */
+const history = sharedMap('chat history', { bytes: 4 * 2 ** 20, entries: 256 });
 
 /** @param {Uint8Array | undefined} bytes @returns {Line[]} */
 const linesIn = bytes => (bytes === undefined ? [] : JSON.parse(Buffer.from(bytes).toString()));

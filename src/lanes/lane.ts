@@ -28,6 +28,8 @@ export interface LaneLimits extends InboxLimits {
   hookTimeoutMs: number;
   /** Ends when the gateway does. */
   ending: ContextHandle;
+  /** The gateway's option `data`. */
+  data?: unknown;
 }
 
 export interface LaneEvents {
@@ -147,6 +149,7 @@ export class Lane implements JobOwner {
       attribute,
       arena: arenaMemory(),
       ending: limits.ending,
+      data: limits.data,
     };
     this.ended = run(task)
       .then(

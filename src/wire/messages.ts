@@ -96,6 +96,8 @@ export interface LaneTask {
   arena: SharedArrayBuffer;
   /** Ends when the gateway does. */
   ending: ContextHandle;
+  /** What `gateway.data` is to be. */
+  data: unknown;
   /** Milliseconds between two beats of the heartbeat in the ring's header. 0: none. */
   heartbeatMs: number;
   /**
