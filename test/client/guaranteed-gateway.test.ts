@@ -111,7 +111,7 @@ describe('a client and a gateway', () => {
       ...OPTIONS,
       WebSocket: STANDARD,
       pingInterval: 20,
-      pingTimeout: 200,
+      pingTimeout: 1000,
     });
     expect(await becomes(client, 'open')).toMatchObject({ pings: true });
     const states = statesOf(client);
@@ -119,7 +119,7 @@ describe('a client and a gateway', () => {
     expect(states).toEqual([]);
     const waiting = next(client, 'waiting');
     proxy.stalled = true;
-    expect((await waiting).error).toHaveProperty('cause.message', 'no answer to a ping within 200 ms');
+    expect((await waiting).error).toHaveProperty('cause.message', 'no answer to a ping within 1000 ms');
     proxy.cut();
     proxy.resume();
     await client.ready;

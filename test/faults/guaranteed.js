@@ -114,7 +114,7 @@ for (let kill = 0; kill < Number(values.kills); kill++) {
 for (const client of clients) client.finish();
 await Promise.all(runs);
 await Promise.all(clients.map(client => client.answered()));
-for (const client of clients) client.check({ mayMiss: values.kill === 'process-in-memory' });
+for (const client of clients) client.check({ inMemory: values.kill === 'process-in-memory' });
 await Promise.all(clients.map(({ client }) => client.close()));
 await victim.end();
 rmSync(folder, { recursive: true });
