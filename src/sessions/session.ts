@@ -175,8 +175,14 @@ export class Session {
     return frame;
   }
 
-  /** The client has everything up to this number. */
-  acknowledge(number: number): void {
+  /** The last number that the client is known to have. */
+  get received(): number {
+    return this.lastNumber - (this.queue.length - this.first);
+  }
+
+  /** The client has everything up to this number, or says so. @returns whether that is news */
+  acknowledge(number: number): boolean {
+    const before = this.received;
     for (;;) {
       const frame = this.queue[this.first];
       if (frame === undefined || frame.number > number) break;
@@ -190,6 +196,7 @@ export class Session {
       this.next -= this.first;
       this.first = 0;
     }
+    return this.received > before;
   }
 
   /** Frames to send now, as far as the window goes. Each counts as sent. */

@@ -192,9 +192,9 @@ export class Sessions<C extends SessionConnection> {
     if (kind === FrameKind.message && frame.length >= MESSAGE_HEADER_BYTES) {
       this.receiveMessage(session, connection, frame);
     } else if (kind === FrameKind.acknowledged && frame.length >= MARK_BYTES + 9) {
-      const number = readNumber(frame, MARK_BYTES + 1);
-      session.acknowledge(number);
-      this.journal?.received(session.name, number);
+      // What is no news is not written: else a client could have the journal grow as it likes.
+      if (!session.acknowledge(readNumber(frame, MARK_BYTES + 1))) return;
+      this.journal?.received(session.name, session.received);
       this.touch(session);
       this.flush();
     } else if (kind === FrameKind.ping) {

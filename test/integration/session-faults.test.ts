@@ -1,0 +1,33 @@
+/** Sessions when much goes wrong at once, and clients that mean no good. */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../support/files.js';
+import { startGateway } from '../support/gateway.js';
+import { connectSession } from '../support/session.js';
+
+describe('where sessions are kept in a file', () => {
+  test('a number that no client can mean does no harm', async () => {
+    const gateway = await startGateway('session.mjs', { sessionDir: temporaryDirectory() });
+    const client = await connectSession(gateway.port);
+    client.raw(2, Buffer.alloc(8, 0xff));
+    client.message(1, 'echo 1');
+    expect(await client.texts(1)).toEqual(['1']);
+    client.acknowledge(2 ** 60);
+    client.message(2, 'echo 2');
+    expect(await client.texts(1)).toEqual(['2']);
+  });
+
+  test('an acknowledgement that tells nothing new is not written', async () => {
+    const directory = temporaryDirectory();
+    const gateway = await startGateway('session.mjs', { sessionDir: directory });
+    const client = await connectSession(gateway.port);
+    client.message(1, 'echo 1');
+    await client.texts(1);
+    for (let i = 0; i < 1_000; i++) client.acknowledge(1);
+    client.message(2, 'echo 2');
+    await client.texts(1);
+    await client.acknowledged(2);
+    expect(statSync(join(directory, 'sessions.log')).size).toBeLessThan(1_000);
+  });
+});
