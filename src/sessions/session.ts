@@ -54,8 +54,9 @@ export class Session {
   strikes: readonly { time: number; weight: number }[] = [];
   /** The open connection that it has now. */
   connection: SessionConnection | undefined;
-  /** Keys of connections that it has and had; see Sessions. */
-  readonly keys: number[] = [];
+  /** Keys of connections that it has and had; see Sessions. Those that lanes are through with stand in `pastKeys` too. */
+  readonly keys = new Set<number>();
+  readonly pastKeys: number[] = [];
   /** Whether it is over: nothing more is kept for it. */
   ended = false;
   /** Bytes of what hooks have sent to it that are not through. */

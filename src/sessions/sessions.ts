@@ -28,8 +28,8 @@ import { Transactions } from './transactions.js';
 
 /** Bytes of frames on their way in one direction, at most. */
 const WINDOW_BYTES = 256 * 1024;
-/** Connections of a session whose peers still reach it, the present one included. */
-const KEYS_KEPT = 8;
+/** Connections of a session that lanes are through with and whose peers still reach it. */
+const PAST_KEYS_KEPT = 8;
 
 export interface SessionOptions {
   /** Milliseconds that a session without a connection is kept. */
@@ -159,8 +159,16 @@ export class Sessions<C extends SessionConnection> {
   private key(session: Session, connection: C): void {
     const key = keyOf(connection.slot, connection.tag);
     this.byKey.set(key, session);
-    session.keys.push(key);
-    if (session.keys.length > KEYS_KEPT) this.byKey.delete(session.keys.shift() as number);
+    session.keys.add(key);
+  }
+
+  /** Few are kept of what is past; a hook that is still at work counts for the connection that it began with. */
+  private keyIsPast(session: Session, connection: C): void {
+    session.pastKeys.push(keyOf(connection.slot, connection.tag));
+    if (session.pastKeys.length <= PAST_KEYS_KEPT) return;
+    const oldest = session.pastKeys.shift() as number;
+    session.keys.delete(oldest);
+    this.byKey.delete(oldest);
   }
 
   /** The connection is closed. */
@@ -277,6 +285,7 @@ export class Sessions<C extends SessionConnection> {
   /** A lane is through with this closed connection. */
   released(session: Session, connection: C): void {
     if (session.ended) return;
+    this.keyIsPast(session, connection);
     session.released(connection);
     this.touch(session);
     this.flush();

@@ -4,7 +4,20 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../support/files.js';
 import { startGateway } from '../support/gateway.js';
-import { connectSession } from '../support/session.js';
+import { connectSession, newSecret } from '../support/session.js';
+import { until } from '../support/until.js';
+
+test('a hook that outlives many connections is through once, and its answers come', async () => {
+  const gateway = await startGateway('session.mjs');
+  const secret = newSecret();
+  let client = await connectSession(gateway.port, { secret });
+  client.message(1, 'slow 300 one');
+  await until('it is with a lane', () => gateway.stats.messages.in > 0);
+  for (let i = 0; i < 10; i++) client = await connectSession(gateway.port, { secret });
+  expect(await client.texts(2)).toEqual(['began one', 'one']);
+  expect(await client.frameOf('go')).toEqual({ kind: 'go', number: 1 });
+  expect(gateway.stats.sessions).toMatchObject({ handled: 1, redelivered: 0 });
+});
 
 describe('where sessions are kept in a file', () => {
   test('a number that no client can mean does no harm', async () => {
