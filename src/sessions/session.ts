@@ -50,6 +50,8 @@ export class Session {
   handled: number;
   /** The number of a message whose hook was cut off by its lane's end; 0: none. */
   cutOff = 0;
+  /** What was refused and the client may not have heard of: a connection can break with the frame on its way. */
+  refusals: readonly { number: number; reason: string }[] = [];
   /** See Takeover. */
   strikes: readonly { time: number; weight: number }[] = [];
   /** The open connection that it has now. */

@@ -135,6 +135,8 @@ export class Sessions<C extends SessionConnection> {
         largest: this.options.maxPayload - MESSAGE_HEADER_BYTES,
       }),
     );
+    session.refusals = session.refusals.filter(({ number }) => number > acknowledged);
+    for (const refusal of session.refusals) this.tellRefusal(session, refusal);
     if (before !== undefined)
       this.events.close(before, 'session-moved', 4409, 'the session goes on over another connection');
     this.touch(session);
@@ -271,7 +273,8 @@ export class Sessions<C extends SessionConnection> {
   /** The hook for a message of this connection was cut off by its lane's end: it never was. */
   cutOff(session: Session, connection: C): void {
     this.transactions.take(keyOf(connection.slot, connection.tag));
-    session.cutOff = session.handled + 1;
+    // A lane can end between what its last hook left and the word that no hook runs.
+    if (session.accepted > session.handled) session.cutOff = session.handled + 1;
   }
 
   /** What was accepted and not handled is asked for again. */
@@ -299,11 +302,15 @@ export class Sessions<C extends SessionConnection> {
     session.settle(number);
     session.strikes = [];
     this.journal?.handled(session.name, number);
-    const connection = session.connection as C | undefined;
-    connection?.ws?.send(numberFrame(session.mark, FrameKind.refused, number, reason), true);
+    session.refusals = [...session.refusals, { number, reason }];
+    this.tellRefusal(session, { number, reason });
     this.touch(session);
     this.flush();
     return number;
+  }
+
+  private tellRefusal(session: Session, { number, reason }: { number: number; reason: string }): void {
+    session.connection?.ws?.send(numberFrame(session.mark, FrameKind.refused, number, reason), true);
   }
 
   private push(session: Session, data: Uint8Array, binary: boolean): void {

@@ -34,6 +34,10 @@ const handlers = {
     if (!message.redelivered) process.exit(1);
     peer.send('after', guaranteed);
   },
+  async 'die later'(_peer, _message, ms) {
+    await delay(Number(ms));
+    process.exit(1);
+  },
   die() {
     process.exit(1);
   },

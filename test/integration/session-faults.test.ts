@@ -7,6 +7,8 @@ import { startGateway } from '../support/gateway.js';
 import { connectSession, newSecret } from '../support/session.js';
 import { until } from '../support/until.js';
 
+const REFUSED = { kind: 'refused', number: 1, reason: 'its messages ended the handler' };
+
 test('a hook that outlives many connections is through once, and its answers come', async () => {
   const gateway = await startGateway('session.mjs');
   const secret = newSecret();
@@ -17,6 +19,43 @@ test('a hook that outlives many connections is through once, and its answers com
   expect(await client.texts(2)).toEqual(['began one', 'one']);
   expect(await client.frameOf('go')).toEqual({ kind: 'go', number: 1 });
   expect(gateway.stats.sessions).toMatchObject({ handled: 1, redelivered: 0 });
+});
+
+describe('a message that was refused', () => {
+  test('is told again after a reconnect, before it counts as acknowledged', async () => {
+    const gateway = await startGateway('session.mjs', { lanes: 1 });
+    const secret = newSecret();
+    let client = await connectSession(gateway.port, { secret });
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await client.frameOf('go');
+      client.message(1, 'die');
+    }
+    await client.closed;
+    // As if the frame had been lost with the connection.
+    client = await connectSession(gateway.port, { secret });
+    expect(await client.frame()).toEqual(REFUSED);
+    expect(await client.frame()).toEqual({ kind: 'go', number: 1 });
+    await client.disconnect();
+    // It says by its acknowledgement that it knows.
+    client = await connectSession(gateway.port, { secret, acknowledged: 1 });
+    expect(await client.frame()).toEqual({ kind: 'go', number: 1 });
+  });
+
+  test('is refused also where its connection is gone each time that it ends the lane', async () => {
+    const gateway = await startGateway('session.mjs', { lanes: 1 });
+    const secret = newSecret();
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const client = await connectSession(gateway.port, { secret });
+      await client.frameOf('go');
+      client.message(1, 'die later 100');
+      await until('it is with a lane', () => gateway.stats.messages.in > attempt);
+      await client.disconnect();
+      await until('the lane is back', () => gateway.stats.sessions.away === 1);
+    }
+    const client = await connectSession(gateway.port, { secret });
+    expect(await client.frame()).toEqual(REFUSED);
+    expect(gateway.stats.sessions.refused).toBe(1);
+  });
 });
 
 describe('where sessions are kept in a file', () => {
