@@ -6,9 +6,13 @@
  * their order whatever lanes they are on.
  *
  * Outbound, frames stand in `queue` from when they are sent until the client has acknowledged them; the first
- * `next` − `first` of them are on their way over the present connection.
+ * `next` − `first` of them are on their way over the present connection. When they are given up, because they outgrew
+ * their bound, the session goes on for what is inbound; outbound it is `lost` until the client comes back, hears that it is
+ * a new one, and numbers begin where it says that it stands.
  */
+import { randomBytes } from 'node:crypto';
 import { FrameKind, MARK_BYTES, messageFrame, numberFrame } from './frames.js';
+import type { SessionOffer } from './offer.js';
 
 /** What a session needs of a connection; see frontend/connections.ts. */
 export interface SessionConnection {
@@ -44,7 +48,10 @@ export class Session {
   /** The name in hexadecimal: `peer.session`. */
   readonly id: string;
   readonly name: Buffer;
-  readonly mark: Buffer;
+  /** Another one after each loss: so all know what belongs to before. */
+  mark: Buffer;
+  /** Nothing outbound is kept until the client comes back. */
+  lost = false;
   /** Inbound: the last number that was taken, and the last whose hook is through. */
   accepted: number;
   handled: number;
@@ -107,13 +114,43 @@ export class Session {
 
   // ── connections ──
 
-  /** It goes on over this connection. @param received the last number that the client has */
-  attach(connection: SessionConnection, received: number): void {
-    this.acknowledge(received);
+  /**
+   * It goes on over this connection.
+   * @returns whether it is the one that the client knows. Not after a loss; and not where the client knows of more than we
+   * do, because the disk forgot some of it
+   */
+  attach(connection: SessionConnection, { received, acknowledged }: SessionOffer): boolean {
+    const isKnown = !this.lost && received <= this.lastNumber && acknowledged <= this.handled;
+    if (isKnown) this.acknowledge(received);
+    else this.beginAnew(received, acknowledged);
     this.connection = connection;
     this.next = this.first;
     this.onTheWay = 0;
     this.going = false;
+    return isKnown;
+  }
+
+  private beginAnew(received: number, acknowledged: number): void {
+    if (!this.lost) this.lose();
+    this.lost = false;
+    this.lastNumber = received;
+    this.settle(acknowledged);
+  }
+
+  /** Gives up what waits for the client. @returns how many messages that was */
+  lose(): number {
+    const count = this.queue.length - this.first;
+    this.mark = randomBytes(MARK_BYTES);
+    this.lost = true;
+    // Also the next process, which finds this in its file, is behind what the client knows.
+    this.lastNumber = 0;
+    this.queue = [];
+    this.first = 0;
+    this.next = 0;
+    this.onTheWay = 0;
+    this.waitingBytes = 0;
+    this.heldBytes = 0;
+    return count;
   }
 
   detach(connection: SessionConnection): void {

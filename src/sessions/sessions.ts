@@ -118,24 +118,25 @@ export class Sessions<C extends SessionConnection> {
   // ── connections ──
 
   /** A connection has just opened that belongs to a session: nothing was sent over it yet. */
-  attach(connection: C, { name, received, acknowledged }: SessionOffer): Session {
-    const known = this.byId.get(name.toString('hex'));
-    const session = known ?? this.begin(name, received, acknowledged);
+  attach(connection: C, offer: SessionOffer): Session {
+    const known = this.byId.get(offer.name.toString('hex'));
+    const session = known ?? this.begin(offer);
     const before = session.connection as C | undefined;
-    session.attach(connection, received);
+    const isKnown = session.attach(connection, offer);
+    if (!isKnown) this.journal?.began(session.state);
     this.away.delete(session);
     this.key(session, connection);
     const { mark } = session;
     connection.ws?.send(
       JSON.stringify({
         session: session.id,
-        resumed: known !== undefined,
+        resumed: known !== undefined && isKnown,
         mark: mark.toString('hex'),
         window: this.inWindow,
         largest: this.options.maxPayload - MESSAGE_HEADER_BYTES,
       }),
     );
-    session.refusals = session.refusals.filter(({ number }) => number > acknowledged);
+    session.refusals = session.refusals.filter(({ number }) => number > offer.acknowledged);
     for (const refusal of session.refusals) this.tellRefusal(session, refusal);
     if (before !== undefined)
       this.events.close(before, 'session-moved', 4409, 'the session goes on over another connection');
@@ -144,7 +145,7 @@ export class Sessions<C extends SessionConnection> {
     return session;
   }
 
-  private begin(name: Buffer, received: number, acknowledged: number): Session {
+  private begin({ name, received, acknowledged }: SessionOffer): Session {
     const state = {
       name,
       mark: randomBytes(MARK_BYTES),
@@ -188,9 +189,13 @@ export class Sessions<C extends SessionConnection> {
     this.dirty.delete(session);
     for (const key of session.keys) this.byKey.delete(key);
     this.journal?.ended(session.name);
-    this.endedByCause.set(cause, (this.endedByCause.get(cause) ?? 0) + 1);
+    this.count(cause);
     const { frames } = session.state;
     if (frames.length > 0) this.events.dropped(session.id, frames.length, cause);
+  }
+
+  private count(cause: SessionEnd): void {
+    this.endedByCause.set(cause, (this.endedByCause.get(cause) ?? 0) + 1);
   }
 
   // ── from the client ──
@@ -247,6 +252,7 @@ export class Sessions<C extends SessionConnection> {
   ): void {
     const session = this.byKey.get(keyOf(slot, tag));
     if (session === undefined) return this.events.dropped(`of slot ${slot}`, 1, 'the session is over');
+    if (session.lost) return this.events.dropped(session.id, 1, 'overflow');
     if (source.tag === 0) {
       this.push(session, data, binary);
     } else {
@@ -258,15 +264,16 @@ export class Sessions<C extends SessionConnection> {
   /** The hook for this message of this connection is through. */
   settled(slot: number, tag: number, number: number): void {
     const key = keyOf(slot, tag);
-    for (const { to, data, binary } of this.transactions.take(key)) {
-      if (to.ended) this.events.dropped(to.id, 1, 'the session is over');
+    for (const { to, data, binary, mark } of this.transactions.take(key)) {
+      if (to.ended || to.mark !== mark)
+        this.events.dropped(to.id, 1, to.ended ? 'the session is over' : 'overflow');
       else this.push(to, data, binary);
     }
     this.handled++;
     const session = this.byKey.get(key);
     if (session === undefined) return;
     session.settle(number);
-    this.journal?.handled(session.name, number);
+    this.journal?.handled(session.name, session.handled);
     this.touch(session);
   }
 
@@ -320,11 +327,17 @@ export class Sessions<C extends SessionConnection> {
     this.touch(session);
   }
 
-  /** What waits for a client that does not acknowledge is bounded. */
+  /**
+   * What waits for a client that does not acknowledge is bounded. Beyond that it is lost, and only that: what the client sent
+   * is handled once all the same, by a hook that sends too much as well.
+   */
   private bound(session: Session): void {
     if (session.waitingBytes + session.heldBytes <= this.options.maxBytes || session.ended) return;
+    const count = session.lose();
+    this.count('overflow');
+    if (count > 0) this.events.dropped(session.id, count, 'overflow');
+    this.journal?.began(session.state);
     const connection = session.connection as C | undefined;
-    this.end(session, 'overflow');
     if (connection !== undefined)
       this.events.close(connection, 'slow-consumer', 1013, 'guaranteed messages outran the client');
   }

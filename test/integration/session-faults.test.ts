@@ -70,6 +70,24 @@ describe('where sessions are kept in a file', () => {
     expect(await client.texts(1)).toEqual(['2']);
   });
 
+  test('that a client was outrun is known in the next life', async () => {
+    const options = { sessionDir: temporaryDirectory(), maxSessionBytes: 10_000 };
+    const secret = newSecret();
+    const before = await startGateway('session.mjs', options);
+    const first = await connectSession(before.port, { secret });
+    first.message(1, 'echo 1');
+    await first.acknowledged(1);
+    first.message(2, 'many 20 1000');
+    await first.closed;
+    await before.close();
+    const after = await startGateway('session.mjs', options);
+    const second = await connectSession(after.port, { secret, received: 1, acknowledged: 1 });
+    expect(second.welcome.resumed).toBe(false);
+    expect(await second.frame()).toEqual({ kind: 'go', number: 2 });
+    second.message(3, 'echo 3');
+    expect(await second.frameOf('message')).toMatchObject({ number: 2 });
+  });
+
   test('an acknowledgement that tells nothing new is not written', async () => {
     const directory = temporaryDirectory();
     const gateway = await startGateway('session.mjs', { sessionDir: directory });
@@ -82,4 +100,38 @@ describe('where sessions are kept in a file', () => {
     await client.acknowledged(2);
     expect(statSync(join(directory, 'sessions.log')).size).toBeLessThan(1_000);
   });
+});
+
+test('a hook that outruns its client is through all the same, and not asked for again', async () => {
+  const gateway = await startGateway('session.mjs', { maxSessionBytes: 10_000 });
+  const secret = newSecret();
+  let client = await connectSession(gateway.port, { secret });
+  client.message(1, 'many 20 1000');
+  await client.closed;
+  client = await connectSession(gateway.port, { secret });
+  expect(client.welcome.resumed).toBe(false);
+  expect(await client.frameOf('go')).toEqual({ kind: 'go', number: 1 });
+  // Of what the hook had sent nothing came, and the numbers begin again where the client stands.
+  client.message(2, 'echo 2');
+  expect(await client.frame()).toEqual({ kind: 'message', number: 1, data: '2' });
+  expect(gateway.stats.sessions).toMatchObject({
+    handled: 2,
+    endedByCause: { overflow: 1 },
+    waitingBytes: 19,
+  });
+});
+
+test('a client that knows of more than a gateway that has forgotten begins anew with it', async () => {
+  const gateway = await startGateway('session.mjs');
+  const secret = newSecret();
+  const first = await connectSession(gateway.port, { secret });
+  first.message(1, 'echo 1');
+  await first.acknowledged(1);
+  await first.disconnect();
+  const second = await connectSession(gateway.port, { secret, received: 5, acknowledged: 7 });
+  expect(second.welcome.resumed).toBe(false);
+  expect(second.welcome.mark).not.toBe(first.welcome.mark);
+  expect(await second.frame()).toEqual({ kind: 'go', number: 7 });
+  second.message(8, 'echo 8');
+  expect(await second.frameOf('message')).toEqual({ kind: 'message', number: 6, data: '8' });
 });
