@@ -57,6 +57,8 @@ export class Session {
   handled: number;
   /** The number of a message whose hook was cut off by its lane's end; 0: none. */
   cutOff = 0;
+  /** The number of a message that a process before this one may have begun to handle, for hooks run one at a time; 0: none. */
+  doubtful = 0;
   /** What was refused and the client may not have heard of: a connection can break with the frame on its way. */
   refusals: readonly { number: number; reason: string }[] = [];
   /** See Takeover. */

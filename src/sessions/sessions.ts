@@ -88,6 +88,7 @@ export class Sessions<C extends SessionConnection> {
     this.inWindow = Math.min(WINDOW_BYTES, options.maxInboundPerConnection >> 1);
     for (const state of journal?.load() ?? []) {
       const session = new Session(state, this.outWindow);
+      session.doubtful = session.handled + 1;
       this.byId.set(session.id, session);
       this.away.add(session);
     }
@@ -228,7 +229,8 @@ export class Sessions<C extends SessionConnection> {
     if (!session.listensTo(connection) || number !== session.accepted + 1) return;
     const flags = frame[MARK_BYTES + 1] as number;
     // In a session that is new here one before it may have handled the message, and the client says so.
-    const redelivered = number === session.cutOff || (flags & SENT_BEFORE) !== 0;
+    const isSuspect = number === session.cutOff || number === session.doubtful;
+    const redelivered = isSuspect || (flags & SENT_BEFORE) !== 0;
     if (
       this.events.message(connection, (flags & BINARY_DATA) !== 0, redelivered, frame.subarray(NUMBER_AT))
     ) {

@@ -45,6 +45,11 @@ const handlers = {
     peer.send('before the throw', guaranteed);
     throw new Error('thrown by a hook');
   },
+  /** Says so with no guarantee, and never ends. */
+  began(peer) {
+    peer.send('began');
+    return new Promise(() => {});
+  },
   /** To the others of this lane, while it is still at work itself. */
   async tell(peer, _message, rest) {
     for (const other of peers.values()) if (other !== peer) other.send(rest, guaranteed);
