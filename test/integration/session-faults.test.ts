@@ -121,6 +121,15 @@ test('a hook that outruns its client is through all the same, and not asked for 
   });
 });
 
+test('a window of the smallest messages stays within what a connection may have waiting', async () => {
+  const gateway = await startGateway('session.mjs', { maxInboundPerConnection: 20_000 });
+  const client = await connectSession(gateway.port);
+  client.message(1, 'slow 50 x');
+  const count = Math.floor((client.welcome.window - 27) / 18);
+  for (let i = 0; i < count; i++) client.message(2 + i, '');
+  await client.acknowledged(1 + count);
+});
+
 test('a client that knows of more than a gateway that has forgotten begins anew with it', async () => {
   const gateway = await startGateway('session.mjs');
   const secret = newSecret();
