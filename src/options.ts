@@ -127,7 +127,7 @@ export const optionsSchema = z.strictObject({
    * lost. 0: there are no sessions.
    */
   sessionTtlMs: z.int().min(0).max(86_400_000).default(60_000),
-  /** Bytes of guaranteed messages that may wait for one client's acknowledgement; beyond it its session is over. */
+  /** Bytes of guaranteed messages that may wait for one client's acknowledgement; beyond it they are lost. */
   maxSessionBytes: bytes.default(1 * MiB),
   /**
    * A folder of this process alone, where sessions are kept so that they outlive it. Default: none, sessions are in memory.

@@ -29,7 +29,8 @@ export class Session {
   readonly #receipts: Receipts;
   /** Its frames' mark while there is a connection with it. */
   #mark: Mark | undefined;
-  #wasHad = false;
+  /** The mark of the last connection: the gateway's memory of the session, so to speak. */
+  #lastMark: Mark | undefined;
 
   constructor(maxGuaranteed: number, writer: Writer, dropped: (error: ClientError, data: Outgoing) => void) {
     this.#queue = new ResendQueue(maxGuaranteed, writer, dropped);
@@ -40,7 +41,7 @@ export class Session {
 
   /** Whether a gateway ever took it up. */
   get wasHad(): boolean {
-    return this.#wasHad;
+    return this.#lastMark !== undefined;
   }
 
   /** Bytes of guaranteed messages that are not acknowledged. */
@@ -60,11 +61,14 @@ export class Session {
    * @throws {TooLargeError}
    */
   begin(welcome: Welcome): Gap | undefined {
-    this.#queue.begin(welcome);
-    this.#receipts.begin(welcome.mark);
-    this.#mark = welcome.mark;
-    const isLost = this.#wasHad && !welcome.resumed;
-    this.#wasHad = true;
+    const { mark } = welcome;
+    // Not by `resumed` alone: that the session is new may have been said on a connection that ended before we heard it.
+    const resumed = welcome.resumed && (this.#lastMark?.every((byte, at) => byte === mark[at]) ?? true);
+    this.#queue.begin({ ...welcome, resumed });
+    this.#receipts.begin(mark);
+    const isLost = this.wasHad && !resumed;
+    this.#mark = mark;
+    this.#lastMark = mark;
     return isLost ? { received: this.#receipts.received, resent: this.#queue.unacknowledged } : undefined;
   }
 

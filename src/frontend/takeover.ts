@@ -33,7 +33,7 @@ const POISON_REASON = 'its messages ended the handler';
 export interface TakeoverEvents {
   /** What a hook of this connection was handling when its lane ended is lost. @param type of the record */
   lost(connection: Connection, type: number): void;
-  /** The connection's messages have ended lanes too often; it is closed. @param refused number of a message of its session, or 0 */
+  /** The connection's messages have ended lanes too often; it is closed, by now at the latest. @param refused number of a message of its session, or 0 */
   poisoned(connection: Connection, refused: number): void;
 }
 
@@ -116,12 +116,14 @@ export class Takeover {
     const sum = record.strikes.reduce((total, strike) => total + strike.weight, 0);
     // In thirds and the like the sum may miss the whole by a rounding.
     if (sum < STRIKES - 1e-9) return;
-    if (connection.ws === undefined || connection.cause !== undefined) return;
-    const { session } = connection;
+    const { session, ws } = connection;
+    const isOpen = ws !== undefined && connection.cause === undefined;
+    // Also where the connection is gone: its client comes back, and with it the message.
     const refused = session === undefined ? 0 : this.sessions.refuse(session, POISON_REASON);
-    connection.cause = 'poison';
+    if (!isOpen && refused === 0) return;
+    connection.cause ??= 'poison';
     this.events.poisoned(connection, refused);
-    connection.ws.end(POISON_CODE, POISON_REASON);
+    if (isOpen) ws.end(POISON_CODE, POISON_REASON);
   }
 
   /** Hands so many of a lane's connections to another: every n-th, from anywhere. */

@@ -6,9 +6,13 @@
  * their order whatever lanes they are on.
  *
  * Outbound, frames stand in `queue` from when they are sent until the client has acknowledged them; the first
- * `next` − `first` of them are on their way over the present connection.
+ * `next` − `first` of them are on their way over the present connection. When they are given up, because they outgrew
+ * their bound, the session goes on for what is inbound; outbound it is `lost` until the client comes back, hears that it is
+ * a new one, and numbers begin where it says that it stands.
  */
+import { randomBytes } from 'node:crypto';
 import { FrameKind, MARK_BYTES, messageFrame, numberFrame } from './frames.js';
+import type { SessionOffer } from './offer.js';
 
 /** What a session needs of a connection; see frontend/connections.ts. */
 export interface SessionConnection {
@@ -44,18 +48,26 @@ export class Session {
   /** The name in hexadecimal: `peer.session`. */
   readonly id: string;
   readonly name: Buffer;
-  readonly mark: Buffer;
+  /** Another one after each loss: so all know what belongs to before. */
+  mark: Buffer;
+  /** Nothing outbound is kept until the client comes back. */
+  lost = false;
   /** Inbound: the last number that was taken, and the last whose hook is through. */
   accepted: number;
   handled: number;
   /** The number of a message whose hook was cut off by its lane's end; 0: none. */
   cutOff = 0;
+  /** The number of a message that a process before this one may have begun to handle, for hooks run one at a time; 0: none. */
+  doubtful = 0;
+  /** What was refused and the client may not have heard of: a connection can break with the frame on its way. */
+  refusals: readonly { number: number; reason: string }[] = [];
   /** See Takeover. */
   strikes: readonly { time: number; weight: number }[] = [];
   /** The open connection that it has now. */
   connection: SessionConnection | undefined;
-  /** Keys of connections that it has and had; see Sessions. */
-  readonly keys: number[] = [];
+  /** Keys of connections that it has and had; see Sessions. Those that lanes are through with stand in `pastKeys` too. */
+  readonly keys = new Set<number>();
+  readonly pastKeys: number[] = [];
   /** Whether it is over: nothing more is kept for it. */
   ended = false;
   /** Bytes of what hooks have sent to it that are not through. */
@@ -104,13 +116,43 @@ export class Session {
 
   // ── connections ──
 
-  /** It goes on over this connection. @param received the last number that the client has */
-  attach(connection: SessionConnection, received: number): void {
-    this.acknowledge(received);
+  /**
+   * It goes on over this connection.
+   * @returns whether it is the one that the client knows. Not after a loss; and not where the client knows of more than we
+   * do, because the disk forgot some of it
+   */
+  attach(connection: SessionConnection, { received, acknowledged }: SessionOffer): boolean {
+    const isKnown = !this.lost && received <= this.lastNumber && acknowledged <= this.handled;
+    if (isKnown) this.acknowledge(received);
+    else this.beginAnew(received, acknowledged);
     this.connection = connection;
     this.next = this.first;
     this.onTheWay = 0;
     this.going = false;
+    return isKnown;
+  }
+
+  private beginAnew(received: number, acknowledged: number): void {
+    if (!this.lost) this.lose();
+    this.lost = false;
+    this.lastNumber = received;
+    this.settle(acknowledged);
+  }
+
+  /** Gives up what waits for the client. @returns how many messages that was */
+  lose(): number {
+    const count = this.queue.length - this.first;
+    this.mark = randomBytes(MARK_BYTES);
+    this.lost = true;
+    // Also the next process, which finds this in its file, is behind what the client knows.
+    this.lastNumber = 0;
+    this.queue = [];
+    this.first = 0;
+    this.next = 0;
+    this.onTheWay = 0;
+    this.waitingBytes = 0;
+    this.heldBytes = 0;
+    return count;
   }
 
   detach(connection: SessionConnection): void {
@@ -175,8 +217,14 @@ export class Session {
     return frame;
   }
 
-  /** The client has everything up to this number. */
-  acknowledge(number: number): void {
+  /** The last number that the client is known to have. */
+  get received(): number {
+    return this.lastNumber - (this.queue.length - this.first);
+  }
+
+  /** The client has everything up to this number, or says so. @returns whether that is news */
+  acknowledge(number: number): boolean {
+    const before = this.received;
     for (;;) {
       const frame = this.queue[this.first];
       if (frame === undefined || frame.number > number) break;
@@ -190,6 +238,7 @@ export class Session {
       this.next -= this.first;
       this.first = 0;
     }
+    return this.received > before;
   }
 
   /** Frames to send now, as far as the window goes. Each counts as sent. */

@@ -28,8 +28,8 @@ import { Transactions } from './transactions.js';
 
 /** Bytes of frames on their way in one direction, at most. */
 const WINDOW_BYTES = 256 * 1024;
-/** Connections of a session whose peers still reach it, the present one included. */
-const KEYS_KEPT = 8;
+/** Connections of a session that lanes are through with and whose peers still reach it. */
+const PAST_KEYS_KEPT = 8;
 
 export interface SessionOptions {
   /** Milliseconds that a session without a connection is kept. */
@@ -85,9 +85,11 @@ export class Sessions<C extends SessionConnection> {
   ) {
     this.away = new Away(options.ttlMs, options.maxAway, (session, cause) => this.end(session, cause));
     this.outWindow = Math.min(WINDOW_BYTES, options.maxBackpressure >> 1);
-    this.inWindow = Math.min(WINDOW_BYTES, options.maxInboundPerConnection >> 1);
+    // A quarter, for small messages cost more while they wait than on the way.
+    this.inWindow = Math.min(WINDOW_BYTES, options.maxInboundPerConnection >> 2);
     for (const state of journal?.load() ?? []) {
       const session = new Session(state, this.outWindow);
+      session.doubtful = session.handled + 1;
       this.byId.set(session.id, session);
       this.away.add(session);
     }
@@ -118,23 +120,26 @@ export class Sessions<C extends SessionConnection> {
   // ── connections ──
 
   /** A connection has just opened that belongs to a session: nothing was sent over it yet. */
-  attach(connection: C, { name, received, acknowledged }: SessionOffer): Session {
-    const known = this.byId.get(name.toString('hex'));
-    const session = known ?? this.begin(name, received, acknowledged);
+  attach(connection: C, offer: SessionOffer): Session {
+    const known = this.byId.get(offer.name.toString('hex'));
+    const session = known ?? this.begin(offer);
     const before = session.connection as C | undefined;
-    session.attach(connection, received);
+    const isKnown = session.attach(connection, offer);
+    if (!isKnown) this.journal?.began(session.state);
     this.away.delete(session);
     this.key(session, connection);
     const { mark } = session;
     connection.ws?.send(
       JSON.stringify({
         session: session.id,
-        resumed: known !== undefined,
+        resumed: known !== undefined && isKnown,
         mark: mark.toString('hex'),
         window: this.inWindow,
         largest: this.options.maxPayload - MESSAGE_HEADER_BYTES,
       }),
     );
+    session.refusals = session.refusals.filter(({ number }) => number > offer.acknowledged);
+    for (const refusal of session.refusals) this.tellRefusal(session, refusal);
     if (before !== undefined)
       this.events.close(before, 'session-moved', 4409, 'the session goes on over another connection');
     this.touch(session);
@@ -142,7 +147,7 @@ export class Sessions<C extends SessionConnection> {
     return session;
   }
 
-  private begin(name: Buffer, received: number, acknowledged: number): Session {
+  private begin({ name, received, acknowledged }: SessionOffer): Session {
     const state = {
       name,
       mark: randomBytes(MARK_BYTES),
@@ -159,8 +164,16 @@ export class Sessions<C extends SessionConnection> {
   private key(session: Session, connection: C): void {
     const key = keyOf(connection.slot, connection.tag);
     this.byKey.set(key, session);
-    session.keys.push(key);
-    if (session.keys.length > KEYS_KEPT) this.byKey.delete(session.keys.shift() as number);
+    session.keys.add(key);
+  }
+
+  /** Few are kept of what is past; a hook that is still at work counts for the connection that it began with. */
+  private keyIsPast(session: Session, connection: C): void {
+    session.pastKeys.push(keyOf(connection.slot, connection.tag));
+    if (session.pastKeys.length <= PAST_KEYS_KEPT) return;
+    const oldest = session.pastKeys.shift() as number;
+    session.keys.delete(oldest);
+    this.byKey.delete(oldest);
   }
 
   /** The connection is closed. */
@@ -178,9 +191,13 @@ export class Sessions<C extends SessionConnection> {
     this.dirty.delete(session);
     for (const key of session.keys) this.byKey.delete(key);
     this.journal?.ended(session.name);
-    this.endedByCause.set(cause, (this.endedByCause.get(cause) ?? 0) + 1);
+    this.count(cause);
     const { frames } = session.state;
     if (frames.length > 0) this.events.dropped(session.id, frames.length, cause);
+  }
+
+  private count(cause: SessionEnd): void {
+    this.endedByCause.set(cause, (this.endedByCause.get(cause) ?? 0) + 1);
   }
 
   // ── from the client ──
@@ -192,9 +209,9 @@ export class Sessions<C extends SessionConnection> {
     if (kind === FrameKind.message && frame.length >= MESSAGE_HEADER_BYTES) {
       this.receiveMessage(session, connection, frame);
     } else if (kind === FrameKind.acknowledged && frame.length >= MARK_BYTES + 9) {
-      const number = readNumber(frame, MARK_BYTES + 1);
-      session.acknowledge(number);
-      this.journal?.received(session.name, number);
+      // What is no news is not written: else a client could have the journal grow as it likes.
+      if (!session.acknowledge(readNumber(frame, MARK_BYTES + 1))) return;
+      this.journal?.received(session.name, session.received);
       this.touch(session);
       this.flush();
     } else if (kind === FrameKind.ping) {
@@ -213,7 +230,8 @@ export class Sessions<C extends SessionConnection> {
     if (!session.listensTo(connection) || number !== session.accepted + 1) return;
     const flags = frame[MARK_BYTES + 1] as number;
     // In a session that is new here one before it may have handled the message, and the client says so.
-    const redelivered = number === session.cutOff || (flags & SENT_BEFORE) !== 0;
+    const isSuspect = number === session.cutOff || number === session.doubtful;
+    const redelivered = isSuspect || (flags & SENT_BEFORE) !== 0;
     if (
       this.events.message(connection, (flags & BINARY_DATA) !== 0, redelivered, frame.subarray(NUMBER_AT))
     ) {
@@ -237,6 +255,7 @@ export class Sessions<C extends SessionConnection> {
   ): void {
     const session = this.byKey.get(keyOf(slot, tag));
     if (session === undefined) return this.events.dropped(`of slot ${slot}`, 1, 'the session is over');
+    if (session.lost) return this.events.dropped(session.id, 1, 'overflow');
     if (source.tag === 0) {
       this.push(session, data, binary);
     } else {
@@ -248,22 +267,24 @@ export class Sessions<C extends SessionConnection> {
   /** The hook for this message of this connection is through. */
   settled(slot: number, tag: number, number: number): void {
     const key = keyOf(slot, tag);
-    for (const { to, data, binary } of this.transactions.take(key)) {
-      if (to.ended) this.events.dropped(to.id, 1, 'the session is over');
+    for (const { to, data, binary, mark } of this.transactions.take(key)) {
+      if (to.ended || to.mark !== mark)
+        this.events.dropped(to.id, 1, to.ended ? 'the session is over' : 'overflow');
       else this.push(to, data, binary);
     }
     this.handled++;
     const session = this.byKey.get(key);
     if (session === undefined) return;
     session.settle(number);
-    this.journal?.handled(session.name, number);
+    this.journal?.handled(session.name, session.handled);
     this.touch(session);
   }
 
   /** The hook for a message of this connection was cut off by its lane's end: it never was. */
   cutOff(session: Session, connection: C): void {
     this.transactions.take(keyOf(connection.slot, connection.tag));
-    session.cutOff = session.handled + 1;
+    // A lane can end between what its last hook left and the word that no hook runs.
+    if (session.accepted > session.handled) session.cutOff = session.handled + 1;
   }
 
   /** What was accepted and not handled is asked for again. */
@@ -277,6 +298,7 @@ export class Sessions<C extends SessionConnection> {
   /** A lane is through with this closed connection. */
   released(session: Session, connection: C): void {
     if (session.ended) return;
+    this.keyIsPast(session, connection);
     session.released(connection);
     this.touch(session);
     this.flush();
@@ -290,11 +312,15 @@ export class Sessions<C extends SessionConnection> {
     session.settle(number);
     session.strikes = [];
     this.journal?.handled(session.name, number);
-    const connection = session.connection as C | undefined;
-    connection?.ws?.send(numberFrame(session.mark, FrameKind.refused, number, reason), true);
+    session.refusals = [...session.refusals, { number, reason }];
+    this.tellRefusal(session, { number, reason });
     this.touch(session);
     this.flush();
     return number;
+  }
+
+  private tellRefusal(session: Session, { number, reason }: { number: number; reason: string }): void {
+    session.connection?.ws?.send(numberFrame(session.mark, FrameKind.refused, number, reason), true);
   }
 
   private push(session: Session, data: Uint8Array, binary: boolean): void {
@@ -304,11 +330,17 @@ export class Sessions<C extends SessionConnection> {
     this.touch(session);
   }
 
-  /** What waits for a client that does not acknowledge is bounded. */
+  /**
+   * What waits for a client that does not acknowledge is bounded. Beyond that it is lost, and only that: what the client sent
+   * is handled once all the same, by a hook that sends too much as well.
+   */
   private bound(session: Session): void {
     if (session.waitingBytes + session.heldBytes <= this.options.maxBytes || session.ended) return;
+    const count = session.lose();
+    this.count('overflow');
+    if (count > 0) this.events.dropped(session.id, count, 'overflow');
+    this.journal?.began(session.state);
     const connection = session.connection as C | undefined;
-    this.end(session, 'overflow');
     if (connection !== undefined)
       this.events.close(connection, 'slow-consumer', 1013, 'guaranteed messages outran the client');
   }

@@ -8,6 +8,8 @@ interface HeldSend {
   to: Session;
   data: Buffer;
   binary: boolean;
+  /** The session's when it was sent: with another one it is lost. */
+  mark: Buffer;
 }
 
 export class Transactions {
@@ -15,7 +17,7 @@ export class Transactions {
 
   /** @param key of the connection whose hook sends; see Sessions */
   hold(key: number, to: Session, data: Uint8Array, binary: boolean): void {
-    const send = { to, data: Buffer.from(data), binary };
+    const send = { to, data: Buffer.from(data), binary, mark: to.mark };
     const sends = this.held.get(key);
     if (sends === undefined) this.held.set(key, [send]);
     else sends.push(send);
@@ -27,7 +29,7 @@ export class Transactions {
     const sends = this.held.get(key);
     if (sends === undefined) return NONE;
     this.held.delete(key);
-    for (const { to, data } of sends) to.heldBytes -= data.length;
+    for (const { to, data, mark } of sends) if (to.mark === mark) to.heldBytes -= data.length;
     return sends;
   }
 }

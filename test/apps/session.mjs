@@ -34,12 +34,21 @@ const handlers = {
     if (!message.redelivered) process.exit(1);
     peer.send('after', guaranteed);
   },
+  async 'die later'(_peer, _message, ms) {
+    await delay(Number(ms));
+    process.exit(1);
+  },
   die() {
     process.exit(1);
   },
   throw(peer) {
     peer.send('before the throw', guaranteed);
     throw new Error('thrown by a hook');
+  },
+  /** Says so with no guarantee, and never ends. */
+  began(peer) {
+    peer.send('began');
+    return new Promise(() => {});
   },
   /** To the others of this lane, while it is still at work itself. */
   async tell(peer, _message, rest) {

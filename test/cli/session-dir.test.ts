@@ -69,3 +69,23 @@ test('killed between a hook and the acknowledgement: the answer comes in the nex
   second.kill('SIGTERM');
   expect((await second.ended).code).toBe(0);
 });
+
+test('killed in the middle of a hook: the message is marked as one that may have been handled', async () => {
+  const directory = temporaryDirectory();
+  const secret = newSecret();
+  const args = [appFile('session.mjs'), '--session-dir', directory];
+  const first = startCommand(args);
+  const before = await connectSession(await first.port(), { secret });
+  await before.frameOf('go');
+  before.message(1, 'began');
+  expect(await before.next()).toBe('hello');
+  expect(await before.next()).toBe('began');
+  first.kill('SIGKILL');
+  await before.closed;
+  const second = startCommand(args);
+  const after = await connectSession(await second.port(), { secret });
+  expect(await after.frameOf('go')).toEqual({ kind: 'go', number: 0 });
+  after.message(1, 'echo 1');
+  after.message(2, 'echo 2');
+  expect(await after.texts(2)).toEqual(['1 again', '2']);
+});

@@ -131,6 +131,19 @@ describe('a gap', () => {
     expect(told).toEqual(['x', 'open', { received: 1, resent: 2 }, 'y']);
   });
 
+  test('is told though the welcome that said so was lost with its connection', async () => {
+    const { gateway, client, connection } = await start();
+    const gap = new Promise(resolve => client.on('gap', resolve));
+    connection.go(0);
+    client.send('a', { guaranteed: true });
+    await connection.take(1);
+    connection.socket.terminate();
+    // The connection between, on which the gateway began anew, is one that the client never saw open.
+    await next(client, 'waiting');
+    (await gateway.connection()).welcome({ resumed: true, mark: '0011223344556677' });
+    expect(await gap).toEqual({ received: 0, resent: 1 });
+  });
+
   test('is none at the first session, nor when it is resumed', async () => {
     const gateway = await startScript();
     const client = startClient(gateway.url, { ...FAST, guaranteed: true });
