@@ -89,7 +89,7 @@ export class Sessions<C extends SessionConnection> {
     this.inWindow = Math.min(WINDOW_BYTES, options.maxInboundPerConnection >> 2);
     for (const state of journal?.load() ?? []) {
       const session = new Session(state, this.outWindow);
-      session.doubtful = session.handled + 1;
+      if (journal?.wasClosed === false) session.doubtful = session.handled + 1;
       this.byId.set(session.id, session);
       this.away.add(session);
     }
@@ -376,7 +376,7 @@ export class Sessions<C extends SessionConnection> {
 
   stop(): void {
     this.away.stop();
-    this.journal?.close();
+    this.journal?.close([...this.byId.values()].every(({ accepted, handled }) => accepted === handled));
   }
 }
 

@@ -51,6 +51,22 @@ test('what was written is there again, though nobody closed it', () => {
   ]);
 });
 
+test('an end with no hook at work is told apart from any other', () => {
+  const directory = temporaryDirectory();
+  const first = open(directory);
+  expect(first.journal.wasClosed).toBe(true);
+  first.journal.began(began());
+  first.journal.write();
+  const second = open(directory);
+  expect(second.journal.wasClosed).toBe(false);
+  second.journal.close(true);
+  const third = open(directory);
+  expect(third.journal.wasClosed).toBe(true);
+  expect(third.states.length).toBe(1);
+  third.journal.close(false);
+  expect(open(directory).journal.wasClosed).toBe(false);
+});
+
 test('what was not written is not there', () => {
   const directory = temporaryDirectory();
   const { journal } = open(directory);
