@@ -121,6 +121,38 @@ test('a hook that outruns its client is through all the same, and not asked for 
   });
 });
 
+describe('a hook that is cut off though its client has moved on', () => {
+  test('by hookTimeoutMs: its message is through, and those behind it are asked for again', async () => {
+    const gateway = await startGateway('session.mjs', { hookTimeoutMs: 80 });
+    const secret = newSecret();
+    const first = await connectSession(gateway.port, { secret });
+    first.message(1, 'began');
+    first.message(2, 'echo 2');
+    await until('they are with a lane', () => gateway.stats.messages.in === 2);
+    const second = await connectSession(gateway.port, { secret });
+    expect(await second.frame()).toEqual({ kind: 'go', number: 1 });
+    second.message(2, 'echo 2');
+    expect(await second.texts(1)).toEqual(['2']);
+    expect(gateway.stats.sessions.handled).toBe(2);
+  });
+
+  test('by a reload that does not wait for it: its message is asked for again, and what it sent is not doubled', async () => {
+    const gateway = await startGateway('session.mjs', { drainTimeoutMs: 50, lanes: 1 });
+    const secret = newSecret();
+    const first = await connectSession(gateway.port, { secret });
+    await first.frameOf('go');
+    first.message(1, 'slow 60000 one');
+    first.message(2, 'echo 2');
+    await until('they are with a lane', () => gateway.stats.messages.in === 2);
+    const second = await connectSession(gateway.port, { secret });
+    await gateway.reload();
+    expect(await second.frame()).toEqual({ kind: 'go', number: 0 });
+    second.message(1, 'slow 1 one');
+    second.message(2, 'echo 2');
+    expect(await second.texts(3)).toEqual(['began one', 'one again', '2']);
+  });
+});
+
 test('a window of the smallest messages stays within what a connection may have waiting', async () => {
   const gateway = await startGateway('session.mjs', { maxInboundPerConnection: 20_000 });
   const client = await connectSession(gateway.port);
