@@ -153,6 +153,18 @@ describe('a hook that is cut off though its client has moved on', () => {
   });
 });
 
+test('a gateway that ends in good order sends what the last hooks sent, and says that they are through', async () => {
+  const gateway = await startGateway('session.mjs');
+  const client = await connectSession(gateway.port);
+  await client.frameOf('go');
+  client.message(1, 'slow 100 x');
+  await until('it is with a lane', () => gateway.stats.messages.in === 1);
+  await gateway.close();
+  expect((await client.closed).code).toBe(1001);
+  expect(await client.texts(2)).toEqual(['began x', 'x']);
+  expect(await client.frame()).toEqual({ kind: 'acknowledged', number: 1 });
+});
+
 test('a window of the smallest messages stays within what a connection may have waiting', async () => {
   const gateway = await startGateway('session.mjs', { maxInboundPerConnection: 20_000 });
   const client = await connectSession(gateway.port);
