@@ -52,6 +52,8 @@ export class Session {
   mark: Buffer;
   /** Nothing outbound is kept until the client comes back. */
   lost = false;
+  /** Messages that were dropped since. */
+  dropped = 0;
   /** Inbound: the last number that was taken, and the last whose hook is through. */
   accepted: number;
   handled: number;
