@@ -174,6 +174,13 @@ test('a window of the smallest messages stays within what a connection may have 
   await client.acknowledged(1 + count);
 });
 
+test('what a hook sends is bounded before it is through, also where it is small', async () => {
+  const gateway = await startGateway('session.mjs', { maxSessionBytes: 20_000 });
+  const client = await connectSession(gateway.port);
+  client.message(1, 'many 2000 1');
+  expect((await client.closed).code).toBe(1013);
+});
+
 test('a client that knows of more than a gateway that has forgotten begins anew with it', async () => {
   const gateway = await startGateway('session.mjs');
   const secret = newSecret();
