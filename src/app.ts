@@ -168,7 +168,7 @@ export interface Message {
   readonly id: string;
   /**
    * Threadgate only: whether a hook may have handled this guaranteed message before, all or in part: its lane ended
-   * meanwhile, or the gateway does not know: so each session's first message after a restart of a gateway with `sessionDir`. Always false for others.
+   * meanwhile, or the gateway does not know: so each session's first message after a gateway with `sessionDir` was killed. Always false for others.
    */
   readonly redelivered: boolean;
   readonly peer: Peer;

@@ -11,6 +11,7 @@
  *       sent     length (u32) · frame
  *       received number (u64)
  *       ended
+ *       rested   no message of it is half handled; the last of all, where the process ended in good order
  *
  * When most of the file is of the past it is written anew, beside itself, and takes its own place by a rename.
  */
@@ -30,7 +31,7 @@ import { MARK_BYTES, NUMBER_AT, readNumber, writeNumber } from './frames.js';
 import { NAME_BYTES } from './offer.js';
 import type { SessionState } from './session.js';
 
-const Entry = { began: 1, handled: 2, sent: 3, received: 4, ended: 5 } as const;
+const Entry = { began: 1, handled: 2, sent: 3, received: 4, ended: 5, rested: 6 } as const;
 
 const GROUP_HEADER_BYTES = 8;
 const ENTRY_HEADER_BYTES = 1 + NAME_BYTES;
@@ -91,6 +92,10 @@ export class Journal {
 
   ended(name: Buffer): void {
     this.add(header(Entry.ended, name, 0), false);
+  }
+
+  rested(name: Buffer): void {
+    this.add(header(Entry.rested, name, 0), false);
   }
 
   private add(entry: Buffer, urgent: boolean): void {
@@ -213,6 +218,7 @@ function replayGroup(entries: Buffer, states: Map<string, SessionState>): void {
           handled: readNumber(entries, body + MARK_BYTES),
           lastNumber: readNumber(entries, body + MARK_BYTES + 8),
           frames: [],
+          atRest: false,
         });
         at = body + MARK_BYTES + 16;
         break;
@@ -235,6 +241,10 @@ function replayGroup(entries: Buffer, states: Map<string, SessionState>): void {
         at = body + 8;
         break;
       }
+      case Entry.rested:
+        if (state !== undefined) state.atRest = true;
+        at = body;
+        break;
       case Entry.ended:
         states.delete(id);
         at = body;

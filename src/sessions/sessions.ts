@@ -89,7 +89,6 @@ export class Sessions<C extends SessionConnection> {
     this.inWindow = Math.min(WINDOW_BYTES, options.maxInboundPerConnection >> 2);
     for (const state of journal?.load() ?? []) {
       const session = new Session(state, this.outWindow);
-      session.doubtful = session.handled + 1;
       this.byId.set(session.id, session);
       this.away.add(session);
     }
@@ -382,6 +381,7 @@ export class Sessions<C extends SessionConnection> {
 
   stop(): void {
     this.away.stop();
+    for (const session of this.byId.values()) if (session.atRest) this.journal?.rested(session.name);
     this.journal?.close();
   }
 }

@@ -20,7 +20,14 @@ function open(directory: string): { journal: Journal; states: SessionState[] } {
 }
 
 function began(): SessionState {
-  return { name: randomBytes(16), mark: randomBytes(8), handled: 0, lastNumber: 0, frames: [] };
+  return {
+    name: randomBytes(16),
+    mark: randomBytes(8),
+    handled: 0,
+    lastNumber: 0,
+    frames: [],
+    atRest: false,
+  };
 }
 
 function send(state: SessionState, journal: Journal, text: string): void {
@@ -49,6 +56,17 @@ test('what was written is there again, though nobody closed it', () => {
     { ...one, handled: 7, lastNumber: 2, frames: one.frames.slice(1) },
     { ...two, lastNumber: 1 },
   ]);
+});
+
+test('a session that was at rest at the end is so once: the next process says for itself', () => {
+  const directory = temporaryDirectory();
+  const { journal } = open(directory);
+  const [one, two] = [began(), began()];
+  for (const state of [one, two]) journal.began(state);
+  journal.rested(two.name);
+  journal.close();
+  expect(open(directory).states).toEqual([one, { ...two, atRest: true }]);
+  expect(open(directory).states).toEqual([one, two]);
 });
 
 test('what was not written is not there', () => {
