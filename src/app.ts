@@ -131,7 +131,8 @@ export interface Peer {
    * Frames of one lane arrive in the order in which they were sent.
    *
    * With `guaranteed` it goes to the client's session: numbered, and kept until the client has acknowledged it, over as
-   * many connections as that takes, also when this one is closed already. Guaranteed messages have an order of their own.
+   * many connections as that takes, also when this one is closed already (of those that are over, the last eight of a session
+   * still reach it). Guaranteed messages have an order of their own.
    * Those that a `message` hook sends while it handles a guaranteed message leave when it is through, all or none.
    * @returns 1 when it was accepted for sending, 0 when the connection is no longer open
    * @throws {@link DataError} `ERR_THREADGATE_DATA` for data with no wire form, such as a Blob
@@ -167,7 +168,7 @@ export interface Message {
   readonly id: string;
   /**
    * Threadgate only: whether a hook may have handled this guaranteed message before, all or in part: its lane ended
-   * meanwhile, or the gateway does not know: so each session's first message after a restart of a gateway with `sessionDir`. Always false for others.
+   * meanwhile, or the gateway does not know: so each session's first message after a gateway with `sessionDir` was killed. Always false for others.
    */
   readonly redelivered: boolean;
   readonly peer: Peer;

@@ -118,6 +118,7 @@ export class Writer {
         ws.close();
         break;
       case Outbound.finished:
+        this.sessions.flush();
         this.finished(connection);
         break;
       case Outbound.ping:

@@ -11,7 +11,7 @@
  *       sent     length (u32) · frame
  *       received number (u64)
  *       ended
- *       closed                                 (no name) the process ended with no hook at work
+ *       rested   no message of it is half handled; the last of all, where the process ended in good order
  *
  * When most of the file is of the past it is written anew, beside itself, and takes its own place by a rename.
  */
@@ -31,7 +31,7 @@ import { MARK_BYTES, NUMBER_AT, readNumber, writeNumber } from './frames.js';
 import { NAME_BYTES } from './offer.js';
 import type { SessionState } from './session.js';
 
-const Entry = { began: 1, handled: 2, sent: 3, received: 4, ended: 5, closed: 6 } as const;
+const Entry = { began: 1, handled: 2, sent: 3, received: 4, ended: 5, rested: 6 } as const;
 
 const GROUP_HEADER_BYTES = 8;
 const ENTRY_HEADER_BYTES = 1 + NAME_BYTES;
@@ -42,9 +42,6 @@ const COMPACT_BYTES = 16 * 1024 * 1024;
 const COMPACT_FACTOR = 4;
 
 export class Journal {
-  /** Whether the earlier process ended with no hook at work: none of its messages was cut off. Known after `load`. */
-  wasClosed = true;
-
   private readonly path: string;
   private file = 0;
   /** Undefined once it has failed: nothing more is written. */
@@ -66,14 +63,9 @@ export class Journal {
 
   /** What an earlier process left. To be called first. */
   load(): SessionState[] {
-    if (existsSync(this.path)) {
-      const { states, isClosed } = replay(readFileSync(this.path));
-      this.wasClosed = isClosed;
-      this.writeAnew(states);
-      return states;
-    }
-    this.writeAnew([]);
-    return [];
+    const states = existsSync(this.path) ? replay(readFileSync(this.path)) : [];
+    this.writeAnew(states);
+    return states;
   }
 
   /** @param snapshot gives the state of all sessions, when the file is written anew */
@@ -100,6 +92,10 @@ export class Journal {
 
   ended(name: Buffer): void {
     this.add(header(Entry.ended, name, 0), false);
+  }
+
+  rested(name: Buffer): void {
+    this.add(header(Entry.rested, name, 0), false);
   }
 
   private add(entry: Buffer, urgent: boolean): void {
@@ -155,10 +151,8 @@ export class Journal {
     if (before !== 0) closeSync(before);
   }
 
-  /** @param idle whether no hook is at work */
-  close(idle: boolean): void {
+  close(): void {
     if (this.entries === undefined) return;
-    if (idle) this.add(header(Entry.closed, NO_NAME, 0), true);
     this.urgent ||= this.entries.length > 0;
     this.write();
     closeSync(this.file);
@@ -195,26 +189,21 @@ function sentEntry(name: Buffer, frame: Buffer): Buffer {
   return entry;
 }
 
-const NO_NAME = Buffer.alloc(NAME_BYTES);
-
 /** @returns the sessions as they stood at the end of the last whole group */
-function replay(file: Buffer): { states: SessionState[]; isClosed: boolean } {
+function replay(file: Buffer): SessionState[] {
   const states = new Map<string, SessionState>();
-  let isClosed = false;
   for (let at = 0; at + GROUP_HEADER_BYTES <= file.length; ) {
     const end = at + GROUP_HEADER_BYTES + file.readUInt32LE(at);
     if (end > file.length) break; // the process was killed in the middle of this write
     const entries = file.subarray(at + GROUP_HEADER_BYTES, end);
     if (crc32(entries) !== file.readUInt32LE(at + 4)) break;
-    isClosed = replayGroup(entries, states);
+    replayGroup(entries, states);
     at = end;
   }
-  return { states: [...states.values()], isClosed };
+  return [...states.values()];
 }
 
-/** @returns whether the last entry says that all is closed */
-function replayGroup(entries: Buffer, states: Map<string, SessionState>): boolean {
-  let isClosed = false;
+function replayGroup(entries: Buffer, states: Map<string, SessionState>): void {
   for (let at = 0; at < entries.length; ) {
     const kind = entries[at] as number;
     const name = Buffer.from(entries.subarray(at + 1, at + ENTRY_HEADER_BYTES));
@@ -229,6 +218,7 @@ function replayGroup(entries: Buffer, states: Map<string, SessionState>): boolea
           handled: readNumber(entries, body + MARK_BYTES),
           lastNumber: readNumber(entries, body + MARK_BYTES + 8),
           frames: [],
+          atRest: false,
         });
         at = body + MARK_BYTES + 16;
         break;
@@ -251,17 +241,16 @@ function replayGroup(entries: Buffer, states: Map<string, SessionState>): boolea
         at = body + 8;
         break;
       }
-      case Entry.ended:
-        states.delete(id);
+      case Entry.rested:
+        if (state !== undefined) state.atRest = true;
         at = body;
         break;
-      case Entry.closed:
-        isClosed = true;
+      case Entry.ended:
+        states.delete(id);
         at = body;
         break;
       default:
         throw new Error(`an entry of unknown kind ${kind}`);
     }
   }
-  return isClosed;
 }

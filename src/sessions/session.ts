@@ -40,6 +40,8 @@ export interface SessionState {
   handled: number;
   lastNumber: number;
   frames: Frame[];
+  /** Whether the process ended in good order, with no message of it half handled. */
+  atRest?: boolean;
 }
 
 const KEPT_READ = 64;
@@ -52,6 +54,8 @@ export class Session {
   mark: Buffer;
   /** Nothing outbound is kept until the client comes back. */
   lost = false;
+  /** Messages that were dropped since. */
+  dropped = 0;
   /** Inbound: the last number that was taken, and the last whose hook is through. */
   accepted: number;
   handled: number;
@@ -98,8 +102,14 @@ export class Session {
     this.handled = state.handled;
     this.acknowledgedTo = state.handled;
     this.lastNumber = state.lastNumber;
+    this.doubtful = state.atRest === false ? state.handled + 1 : 0;
     this.queue = state.frames;
     for (const { bytes } of state.frames) this.waitingBytes += bytes.length;
+  }
+
+  /** Whether no message was begun that is not handled. */
+  get atRest(): boolean {
+    return this.accepted === this.handled && this.cutOff === 0 && this.doubtful <= this.handled;
   }
 
   get state(): SessionState {

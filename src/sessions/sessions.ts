@@ -89,7 +89,6 @@ export class Sessions<C extends SessionConnection> {
     this.inWindow = Math.min(WINDOW_BYTES, options.maxInboundPerConnection >> 2);
     for (const state of journal?.load() ?? []) {
       const session = new Session(state, this.outWindow);
-      if (journal?.wasClosed === false) session.doubtful = session.handled + 1;
       this.byId.set(session.id, session);
       this.away.add(session);
     }
@@ -126,6 +125,9 @@ export class Sessions<C extends SessionConnection> {
     const before = session.connection as C | undefined;
     const isKnown = session.attach(connection, offer);
     if (!isKnown) this.journal?.began(session.state);
+    // At once, for there may be many.
+    if (session.dropped > 0) this.events.dropped(session.id, session.dropped, 'overflow');
+    session.dropped = 0;
     this.away.delete(session);
     this.key(session, connection);
     const { mark } = session;
@@ -192,8 +194,8 @@ export class Sessions<C extends SessionConnection> {
     for (const key of session.keys) this.byKey.delete(key);
     this.journal?.ended(session.name);
     this.count(cause);
-    const { frames } = session.state;
-    if (frames.length > 0) this.events.dropped(session.id, frames.length, cause);
+    const count = session.state.frames.length + session.dropped;
+    if (count > 0) this.events.dropped(session.id, count, cause);
   }
 
   private count(cause: SessionEnd): void {
@@ -255,7 +257,10 @@ export class Sessions<C extends SessionConnection> {
   ): void {
     const session = this.byKey.get(keyOf(slot, tag));
     if (session === undefined) return this.events.dropped(`of slot ${slot}`, 1, 'the session is over');
-    if (session.lost) return this.events.dropped(session.id, 1, 'overflow');
+    if (session.lost) {
+      session.dropped++;
+      return;
+    }
     if (source.tag === 0) {
       this.push(session, data, binary);
     } else {
@@ -268,8 +273,8 @@ export class Sessions<C extends SessionConnection> {
   settled(slot: number, tag: number, number: number): void {
     const key = keyOf(slot, tag);
     for (const { to, data, binary, mark } of this.transactions.take(key)) {
-      if (to.ended || to.mark !== mark)
-        this.events.dropped(to.id, 1, to.ended ? 'the session is over' : 'overflow');
+      if (to.ended) this.events.dropped(to.id, 1, 'the session is over');
+      else if (to.mark !== mark) to.dropped++;
       else this.push(to, data, binary);
     }
     this.handled++;
@@ -376,7 +381,8 @@ export class Sessions<C extends SessionConnection> {
 
   stop(): void {
     this.away.stop();
-    this.journal?.close([...this.byId.values()].every(({ accepted, handled }) => accepted === handled));
+    for (const session of this.byId.values()) if (session.atRest) this.journal?.rested(session.name);
+    this.journal?.close();
   }
 }
 

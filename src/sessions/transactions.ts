@@ -2,6 +2,7 @@
  * What hooks that handle guaranteed messages have sent with guarantee, until each is through. One for each connection:
  * its hooks run one at a time.
  */
+import { MESSAGE_HEADER_BYTES } from './frames.js';
 import type { Session } from './session.js';
 
 interface HeldSend {
@@ -21,7 +22,7 @@ export class Transactions {
     const sends = this.held.get(key);
     if (sends === undefined) this.held.set(key, [send]);
     else sends.push(send);
-    to.heldBytes += data.length;
+    to.heldBytes += costOf(data);
   }
 
   /** The hook is through, or was cut off. @returns what it had sent, in order; nothing is held of it any more */
@@ -29,9 +30,14 @@ export class Transactions {
     const sends = this.held.get(key);
     if (sends === undefined) return NONE;
     this.held.delete(key);
-    for (const { to, data, mark } of sends) if (to.mark === mark) to.heldBytes -= data.length;
+    for (const { to, data, mark } of sends) if (to.mark === mark) to.heldBytes -= costOf(data);
     return sends;
   }
+}
+
+/** As much as it will cost in the queue. */
+function costOf(data: Uint8Array): number {
+  return MESSAGE_HEADER_BYTES + data.length;
 }
 
 const NONE: readonly HeldSend[] = [];

@@ -89,3 +89,24 @@ test('killed in the middle of a hook: the message is marked as one that may have
   after.message(2, 'echo 2');
   expect(await after.texts(2)).toEqual(['1 again', '2']);
 });
+
+test('ended in good order while a hook does not settle: what was done is known, and the rest comes again', async () => {
+  const secret = newSecret();
+  const args = [appFile('session.mjs'), '--session-dir', temporaryDirectory(), '--drain-timeout-ms', '200'];
+  const first = startCommand(args);
+  const before = await connectSession(await first.port(), { secret });
+  await before.frameOf('go');
+  before.message(1, 'echo 1');
+  before.message(2, 'began');
+  before.message(3, 'echo 3');
+  await before.frameOf('message');
+  first.kill('SIGTERM');
+  expect((await before.closed).code).toBe(1001);
+  expect((await first.ended).code).toBe(0);
+  const after = await connectSession(await startCommand(args).port(), { secret, received: 1 });
+  expect(after.welcome.resumed).toBe(true);
+  expect(await after.frame()).toEqual({ kind: 'go', number: 1 });
+  after.message(2, 'echo 2');
+  after.message(3, 'echo 3');
+  expect(await after.texts(2)).toEqual(['2 again', '3']);
+});

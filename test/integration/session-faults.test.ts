@@ -121,6 +121,50 @@ test('a hook that outruns its client is through all the same, and not asked for 
   });
 });
 
+describe('a hook that is cut off though its client has moved on', () => {
+  test('by hookTimeoutMs: its message is through, and those behind it are asked for again', async () => {
+    const gateway = await startGateway('session.mjs', { hookTimeoutMs: 80 });
+    const secret = newSecret();
+    const first = await connectSession(gateway.port, { secret });
+    first.message(1, 'began');
+    first.message(2, 'echo 2');
+    await until('they are with a lane', () => gateway.stats.messages.in === 2);
+    const second = await connectSession(gateway.port, { secret });
+    expect(await second.frame()).toEqual({ kind: 'go', number: 1 });
+    second.message(2, 'echo 2');
+    expect(await second.texts(1)).toEqual(['2']);
+    expect(gateway.stats.sessions.handled).toBe(2);
+  });
+
+  test('by a reload that does not wait for it: its message is asked for again, and what it sent is not doubled', async () => {
+    const gateway = await startGateway('session.mjs', { drainTimeoutMs: 50, lanes: 1 });
+    const secret = newSecret();
+    const first = await connectSession(gateway.port, { secret });
+    await first.frameOf('go');
+    first.message(1, 'slow 60000 one');
+    first.message(2, 'echo 2');
+    await until('they are with a lane', () => gateway.stats.messages.in === 2);
+    const second = await connectSession(gateway.port, { secret });
+    await gateway.reload();
+    expect(await second.frame()).toEqual({ kind: 'go', number: 0 });
+    second.message(1, 'slow 1 one');
+    second.message(2, 'echo 2');
+    expect(await second.texts(3)).toEqual(['began one', 'one again', '2']);
+  });
+});
+
+test('a gateway that ends in good order sends what the last hooks sent, and says that they are through', async () => {
+  const gateway = await startGateway('session.mjs');
+  const client = await connectSession(gateway.port);
+  await client.frameOf('go');
+  client.message(1, 'slow 100 x');
+  await until('it is with a lane', () => gateway.stats.messages.in === 1);
+  await gateway.close();
+  expect((await client.closed).code).toBe(1001);
+  expect(await client.texts(2)).toEqual(['began x', 'x']);
+  expect(await client.frame()).toEqual({ kind: 'acknowledged', number: 1 });
+});
+
 test('a window of the smallest messages stays within what a connection may have waiting', async () => {
   const gateway = await startGateway('session.mjs', { maxInboundPerConnection: 20_000 });
   const client = await connectSession(gateway.port);
@@ -128,6 +172,13 @@ test('a window of the smallest messages stays within what a connection may have 
   const count = Math.floor((client.welcome.window - 27) / 18);
   for (let i = 0; i < count; i++) client.message(2 + i, '');
   await client.acknowledged(1 + count);
+});
+
+test('what a hook sends is bounded before it is through, also where it is small', async () => {
+  const gateway = await startGateway('session.mjs', { maxSessionBytes: 20_000 });
+  const client = await connectSession(gateway.port);
+  client.message(1, 'many 2000 1');
+  expect((await client.closed).code).toBe(1013);
 });
 
 test('a client that knows of more than a gateway that has forgotten begins anew with it', async () => {

@@ -19,5 +19,5 @@ for (let number = 1; failure === undefined && number < 10_000; number++) {
 // It must stay usable, and do nothing.
 journal.handled(name, 1);
 journal.write();
-journal.close(true);
+journal.close();
 console.log(`failed: ${failure?.code}`);

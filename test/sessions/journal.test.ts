@@ -20,7 +20,14 @@ function open(directory: string): { journal: Journal; states: SessionState[] } {
 }
 
 function began(): SessionState {
-  return { name: randomBytes(16), mark: randomBytes(8), handled: 0, lastNumber: 0, frames: [] };
+  return {
+    name: randomBytes(16),
+    mark: randomBytes(8),
+    handled: 0,
+    lastNumber: 0,
+    frames: [],
+    atRest: false,
+  };
 }
 
 function send(state: SessionState, journal: Journal, text: string): void {
@@ -51,20 +58,15 @@ test('what was written is there again, though nobody closed it', () => {
   ]);
 });
 
-test('an end with no hook at work is told apart from any other', () => {
+test('a session that was at rest at the end is so once: the next process says for itself', () => {
   const directory = temporaryDirectory();
-  const first = open(directory);
-  expect(first.journal.wasClosed).toBe(true);
-  first.journal.began(began());
-  first.journal.write();
-  const second = open(directory);
-  expect(second.journal.wasClosed).toBe(false);
-  second.journal.close(true);
-  const third = open(directory);
-  expect(third.journal.wasClosed).toBe(true);
-  expect(third.states.length).toBe(1);
-  third.journal.close(false);
-  expect(open(directory).journal.wasClosed).toBe(false);
+  const { journal } = open(directory);
+  const [one, two] = [began(), began()];
+  for (const state of [one, two]) journal.began(state);
+  journal.rested(two.name);
+  journal.close();
+  expect(open(directory).states).toEqual([one, { ...two, atRest: true }]);
+  expect(open(directory).states).toEqual([one, two]);
 });
 
 test('what was not written is not there', () => {
