@@ -92,9 +92,9 @@ describe('a client and a gateway', () => {
     await client.ready;
     const gaps: unknown[] = [];
     client.on('gap', gap => gaps.push(gap));
-    await client.send('later 30 meanwhile', GUARANTEED);
     const heard: unknown[] = [];
     client.on('message', data => heard.push(data));
+    await client.send('later 30 meanwhile', GUARANTEED);
     proxy.stalled = true;
     proxy.cut();
     await next(client, 'waiting');
