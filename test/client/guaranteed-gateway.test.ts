@@ -94,7 +94,7 @@ describe('a client and a gateway', () => {
     client.on('gap', () => heard.push('gap'));
     client.on('message', data => heard.push(data));
     const states = statesOf(client);
-    await client.send('later 500 meanwhile', GUARANTEED);
+    await client.send('later 1500 meanwhile', GUARANTEED);
     proxy.stalled = true;
     proxy.cut();
     await next(client, 'waiting');
