@@ -6,7 +6,7 @@ import { UpgradeError } from '../src/errors.js';
 import { Head } from '../src/wire/head.js';
 import { LARGEST_HEAD_BYTES } from '../src/wire/heads.js';
 import { Outbound, RECORD_COST_BYTES } from '../src/wire/records.js';
-import type { RingReader } from '../src/wire/ring.js';
+import type { RingReader } from '../src/wire/ring-reader.js';
 import { checkName } from '../src/wire/topics.js';
 import type { Outbox } from './outbox.js';
 import { LaneRequest } from './request.js';

@@ -15,7 +15,7 @@ import {
   WAKE,
 } from '../src/wire/messages.js';
 import { HookBit } from '../src/wire/records.js';
-import { RingReader } from '../src/wire/ring.js';
+import { RingReader } from '../src/wire/ring-reader.js';
 import { attributed } from './attribution.js';
 import { Dispatcher } from './dispatcher.js';
 import { LaneGateway } from './gateway.js';

@@ -127,7 +127,7 @@ export class Client implements AsyncIterable<Incoming> {
    *
    * The promise says what became of it. A rejection that nobody awaits ends no process: event `drop` has it too.
    * @returns rejects with {@link BufferFullError}, {@link ClosedError}; without guarantee {@link ExpiredError}; with guarantee
-   * {@link NoSessionError}, {@link TooLargeError}, {@link RefusedMessageError}; and, as loud as any rejection because they are
+   * {@link NoSessionError}, {@link TooLargeError}, {@link RefusedMessageError}; and, loud where nobody awaits them because they are
    * mistakes, {@link DataError}, {@link OptionError}
    */
   send(data: Outgoing, options: SendOptions = {}): Promise<Delivery> {

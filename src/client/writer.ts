@@ -69,7 +69,7 @@ export class Writer {
     }, this.#lookMs);
   }
 
-  /** One message of each source after the other, until there is no room or none has any more. */
+  /** One message of each source after the other, until there is no room or all are empty. */
   #write(): void {
     for (let idle = 0; idle < this.#sources.length && this.hasRoom; this.#turn++) {
       const message = this.#sources[this.#turn % this.#sources.length]?.next();

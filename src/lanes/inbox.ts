@@ -11,7 +11,8 @@ import type { DirectoryWriter } from '../wire/directory.js';
 import { WAKE } from '../wire/messages.js';
 import { ParkReader } from '../wire/park.js';
 import { EXTERNAL, RECORD_COST_BYTES } from '../wire/records.js';
-import { largestPayload, type RingWriter, type WaitingRecord } from '../wire/ring.js';
+import { largestPayload, type WaitingRecord } from '../wire/ring.js';
+import type { RingWriter } from '../wire/ring-writer.js';
 import { Backlog } from './backlog.js';
 
 /** A connection's side of the account: bytes taken in, and bytes known to be settled, both modulo 2³². */

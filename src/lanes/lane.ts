@@ -18,7 +18,8 @@ import {
   type LaneTask,
   ROOM,
 } from '../wire/messages.js';
-import { createRingMemory, doneMark, RingWriter } from '../wire/ring.js';
+import { createRingMemory, doneMark } from '../wire/ring.js';
+import { RingWriter } from '../wire/ring-writer.js';
 import { appError } from './app-error.js';
 import { type InboxLimits, LaneInbox } from './inbox.js';
 

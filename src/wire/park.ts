@@ -12,7 +12,8 @@
 import { copyInto } from './copy.js';
 import { PARK_FILLED_CELL, PARK_HEADER_BYTES, PARK_SEQUENCE_CELL, RECORD_HEADER_BYTES } from './layout.js';
 import { Inbound } from './records.js';
-import { aligned, type RingReader, type WaitingRecord } from './ring.js';
+import { aligned, type WaitingRecord } from './ring.js';
+import type { RingReader } from './ring-reader.js';
 
 /** Bytes for records in an ordinary block. A record that is larger gets a block of its own. */
 const BLOCK_BYTES = 32 * 1024;

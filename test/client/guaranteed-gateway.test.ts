@@ -115,7 +115,8 @@ describe('a client and a gateway', () => {
     });
     expect(await becomes(client, 'open')).toMatchObject({ pings: true });
     const states = statesOf(client);
-    await new Promise(resolve => setTimeout(resolve, 300)); // pings and pongs
+    const { messages } = gateway().stats;
+    await until('it has pinged ten times', () => gateway().stats.messages.in >= messages.in + 10);
     expect(states).toEqual([]);
     const waiting = next(client, 'waiting');
     proxy.stalled = true;

@@ -141,7 +141,7 @@ describe('gateway.run in a hook', () => {
         peer.gateway.run('hang', cells, { signal }),
         peer.gateway.run('spin', cells, { signal }),
       ];
-      while (Atomics.load(cells, 0) < 2) await new Promise(resolve => setTimeout(resolve, 1));
+      while (Atomics.load(cells, 0) < 2) await new Promise(resolve => setTimeout(resolve, 1)); // runs on a lane: no events there
       controller.abort(new Error('no longer wanted'));
       results.push(peer.gateway.run('spin', cells, { signal }));
       return (await Promise.all(results)).map(result =>

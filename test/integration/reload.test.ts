@@ -1,7 +1,8 @@
 /** New code for a running gateway: lane by lane, without anybody's connection. */
+
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { connect } from '../support/client.js';
 import { temporaryDirectory } from '../support/files.js';
@@ -183,8 +184,9 @@ describe('reload', () => {
     const gateway = await startGateway(app, { lanes: 2 });
     const client = await connect(gateway.port);
     setVersion('export const version = 2;');
+    const begun = once(process, 'worker'); // the first lane with new code
     const first = gateway.reload();
-    await delay(10);
+    await begun;
     setVersion('export const version = 3;');
     await Promise.all([first, gateway.reload(), gateway.reload()]);
     client.send('a');

@@ -138,6 +138,7 @@ describe('a client that stops reading', () => {
         const frame = Buffer.alloc(16 * 1024);
         frame.writeUInt32LE(i);
         gateway.publish('t', frame);
+        // Main is to take it before the next one.
         await new Promise(resolve => setTimeout(resolve, 1));
       }
     }, id);

@@ -1,5 +1,5 @@
 /*
- * The lane's ring with its sleep flag: src/wire/ring.ts, src/lanes/lane.ts, workers/dispatcher.ts.
+ * The lane's ring with its sleep flag: src/wire/ring-writer.ts and ring-reader.ts, src/lanes/lane.ts, workers/dispatcher.ts.
  *
  *   main       Lane.post, refill with starve and moveBacklog, publish at the end of a turn; RingWriter.begin, publish
  *   lane       Dispatcher.drain with offerRoom; RingReader.next, sleep, takeStarved

@@ -1,7 +1,7 @@
 /** Mutex, on real threads. */
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { until } from '../support/until.js';
 import { fresh, relookNever, seed, start, suspectSoon, sync } from './threads.js';
 
 describe('on one thread', () => {
@@ -96,7 +96,7 @@ describe('on one thread', () => {
     process.on('warning', again);
     hold.unlock();
     for (const promise of waiting) (await promise).unlock();
-    await delay(1);
+    await new Promise(setImmediate); // warnings are told before the next turn
     process.off('warning', again);
     expect(again).not.toHaveBeenCalled();
   });
@@ -321,14 +321,10 @@ describe('across threads', () => {
     }, mutex.handle);
     await thread.said();
     const STARVING = 1 << 25;
-    while ((Atomics.load(mutex.cells, mutex.index) & STARVING) === 0) await delay(1);
+    await until('it starves', () => (Atomics.load(mutex.cells, mutex.index) & STARVING) !== 0);
     await thread.kill();
     hold.unlock();
-    let got = mutex.tryLock();
-    while (got === undefined) {
-      await delay(1);
-      got = mutex.tryLock();
-    }
+    const got = await until('the moment is over', () => mutex.tryLock());
     got.unlock();
     expect(Atomics.load(mutex.cells, mutex.index)).toBe(0);
   });

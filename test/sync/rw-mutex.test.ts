@@ -1,7 +1,7 @@
 /** RWMutex, on real threads. */
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { until } from '../support/until.js';
 import { fresh, relookNever, seed, start, suspectSoon, sync } from './threads.js';
 
 const DEADLOCK = 'ERR_THREADGATE_SYNC_DEADLOCK';
@@ -101,10 +101,11 @@ describe('on one thread', () => {
       sync.open(argument).lock().unlock();
     }, other.handle);
     await writer.said();
-    for (let hold = other.tryReadLock(); hold !== undefined; hold = other.tryReadLock()) {
-      hold.unlock();
-      await delay(1);
-    }
+    await until('the writer holds readers back', () => {
+      const hold = other.tryReadLock();
+      hold?.unlock();
+      return hold === undefined;
+    });
     const again = once(process, 'warning');
     const second = other.readLockAsync();
     expect((await again)[0]).toMatchObject({ code: 'THREADGATE_SYNC_SUSPECTED_DEADLOCK' });

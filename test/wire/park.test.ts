@@ -2,7 +2,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type ParkPlace, ParkReader, ParkWriter } from '../../dist/src/wire/park.js';
 import { Inbound } from '../../dist/src/wire/records.js';
-import { createRingMemory, RingReader, RingWriter } from '../../dist/src/wire/ring.js';
+import { createRingMemory } from '../../dist/src/wire/ring.js';
+import { RingReader } from '../../dist/src/wire/ring-reader.js';
+import { RingWriter } from '../../dist/src/wire/ring-writer.js';
 
 let writer: RingWriter;
 let ring: RingReader;

@@ -7,7 +7,8 @@ import { Lane, type LaneEvents } from '../../dist/src/lanes/lane.js';
 import { context } from '../../dist/src/sync/index.js';
 import { createDirectoryMemory, DirectoryWriter } from '../../dist/src/wire/directory.js';
 import { type LaneTask, WAKE } from '../../dist/src/wire/messages.js';
-import { createRingMemory, largestPayload, RingWriter } from '../../dist/src/wire/ring.js';
+import { createRingMemory, largestPayload } from '../../dist/src/wire/ring.js';
+import { RingWriter } from '../../dist/src/wire/ring-writer.js';
 import { chooseSeed, Random } from '../support/random.js';
 import { Records } from './workers/records.mjs';
 

@@ -2,13 +2,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { RECORD_HEADER_BYTES, RING_HEADER_BYTES } from '../../dist/src/wire/layout.js';
 import { Inbound } from '../../dist/src/wire/records.js';
-import {
-  aligned,
-  createRingMemory,
-  largestPayload,
-  RingReader,
-  RingWriter,
-} from '../../dist/src/wire/ring.js';
+import { aligned, createRingMemory, largestPayload } from '../../dist/src/wire/ring.js';
+import { RingReader } from '../../dist/src/wire/ring-reader.js';
+import { RingWriter } from '../../dist/src/wire/ring-writer.js';
 
 const CAPACITY = 4096;
 const LARGEST = largestPayload(CAPACITY);

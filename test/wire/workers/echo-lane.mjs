@@ -4,7 +4,7 @@ import { parentPort, receiveMessageOnPort, threadId, workerData } from 'node:wor
 import { BatchWriter } from '../../../dist/src/wire/batch.js';
 import { ROOM } from '../../../dist/src/wire/messages.js';
 import { EXTERNAL } from '../../../dist/src/wire/records.js';
-import { RingReader } from '../../../dist/src/wire/ring.js';
+import { RingReader } from '../../../dist/src/wire/ring-reader.js';
 
 /** @type {import('../../../dist/src/wire/messages.js').LaneTask} */
 const { ring, port, payloads } = workerData;

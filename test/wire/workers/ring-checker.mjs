@@ -2,7 +2,7 @@
 /** The consumer's thread: reads the ring, compares every record with what its seed says, sleeps when there is none. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ROOM } from '../../../dist/src/wire/messages.js';
-import { RingReader } from '../../../dist/src/wire/ring.js';
+import { RingReader } from '../../../dist/src/wire/ring-reader.js';
 import { Records } from './records.mjs';
 
 const { memory, seed, count, largest } = workerData;
